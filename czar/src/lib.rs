@@ -1,0 +1,1 @@
+//! qserv-czar

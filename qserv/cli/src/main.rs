@@ -1,0 +1,2 @@
+//! The program `qserv`.
+fn main() {}

@@ -1,0 +1,24 @@
+//! The words of the catalog database, and what everything else stands on.
+//!
+//! - [`sky`]: positions, angles and regions with exact containment.
+//! - [`partition`]: pixelizations, chunks, sub-chunks and overlap.
+//! - [`schema`]: table declarations: Felis files, layouts, Parquet schemas.
+//! - [`catalog`]: what is loaded, where it is, and what is visible, in SQL.
+//! - [`index`]: the key index, key → chunk.
+//! - [`store`]: where segments are kept.
+//! - [`query`]: the door through which protocols ask questions.
+//! - [`error`]: the one error; [`clock`]: the time.
+//!
+//! Absent: DataFusion, HTTP, any protocol. The arrow goes the other way.
+
+pub mod catalog;
+pub mod clock;
+pub mod error;
+pub mod index;
+pub mod partition;
+pub mod query;
+pub mod schema;
+pub mod sky;
+pub mod store;
+
+pub use error::{Error, ErrorKind, Result};
