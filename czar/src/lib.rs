@@ -1,1 +1,25 @@
-//! qserv-czar
+//! The czar: plans queries, routes them to the workers that hold the chunks, and merges what comes back.
+//!
+//! The life of a query here, from [`Czar`]'s `query`:
+//!
+//! 1. `Czar::admit` waits for a place among the running queries.
+//! 2. `Planner::prepare` takes the newest snapshot: names for ADQL, a DataFusion catalog, TAP_SCHEMA.
+//! 3. `translate::translate` has `qserv-adql` turn the text into SQL with every name resolved.
+//! 4. `Planner::evaluate_subqueries` runs value sub-queries ahead.
+//! 5. `Planner::physical` optimizes, restricts to chunks (`qserv_engine::restrict`), places them on workers, and has
+//!    datafusion-distributed cut the plan into stages.
+//! 6. `Czar::try_start` runs it and waits for the first rows; a worker lost before that costs another plan.
+//! 7. `Rows` hands the rows out, cut at the user's bound and at the deadline.
+//!
+//! Absent: HTTP and TAP (protocols see the czar as a `QueryService`), loading, any state that is not in the catalog or
+//! the store.
+
+mod planner;
+mod schema;
+mod service;
+mod settings;
+mod subqueries;
+mod translate;
+
+pub use service::{Czar, Parts};
+pub use settings::QuerySettings;

@@ -4,7 +4,11 @@
 //! The message is text for the user who asked: it never holds a Rust or DataFusion message. What such a library said goes
 //! into `source`, which is for logs.
 
+use std::borrow::Cow;
 use std::fmt;
+
+/// Marks a text that holds an error of ours.
+const WIRE_PREFIX: &str = "qserv-error:";
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -85,7 +89,7 @@ impl fmt::Display for ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
-    context: Vec<(&'static str, String)>,
+    context: Vec<(Cow<'static, str>, String)>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -132,8 +136,8 @@ impl Error {
 
     /// Adds one fact, for example `("worker", "w2")`. Facts are shown behind the message, in the order added.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.context.push((key, value.to_string()));
+    pub fn with(mut self, key: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
+        self.context.push((key.into(), value.to_string()));
         self
     }
 
@@ -158,8 +162,33 @@ impl Error {
 
     /// The facts added with [`Error::with`].
     #[must_use]
-    pub fn context(&self) -> &[(&'static str, String)] {
+    pub fn context(&self) -> &[(Cow<'static, str>, String)] {
         &self.context
+    }
+
+    /// Kind, message and context as one line of text, for channels that carry nothing but text; the cause stays behind.
+    #[must_use]
+    pub fn to_wire(&self) -> String {
+        let context: Vec<[&str; 2]> = self.context.iter().map(|(key, value)| [key.as_ref(), value.as_str()]).collect();
+        let body = serde_json::json!({ "kind": self.kind.as_str(), "message": self.message, "context": context });
+        format!("{WIRE_PREFIX}{body}")
+    }
+
+    /// The error of a text that [`Error::to_wire`] gave; `None` for any other text.
+    #[must_use]
+    pub fn from_wire(text: &str) -> Option<Self> {
+        #[derive(serde::Deserialize)]
+        struct Body {
+            kind: String,
+            message: String,
+            context: Vec<[String; 2]>,
+        }
+        let body: Body = serde_json::from_str(text.strip_prefix(WIRE_PREFIX)?).ok()?;
+        let mut error = Self::new(ErrorKind::parse(&body.kind)?, body.message);
+        for [key, value] in body.context {
+            error = error.with(key, value);
+        }
+        Some(error)
     }
 
     /// The whole chain of causes in one line, for logs; never for users.
@@ -208,6 +237,14 @@ mod tests {
             error.to_log(),
             "unavailable: no live replica of a chunk (worker: w2, database: dp1): connection refused"
         );
+    }
+
+    #[test]
+    fn crosses_a_text_channel_whole() {
+        let error = Error::limit("too \"much\"").with("setting", "query.memory_mb").with("asked", 7);
+        let back = Error::from_wire(&error.to_wire()).unwrap();
+        assert_eq!((back.kind(), back.to_string()), (ErrorKind::Limit, error.to_string()));
+        assert!(Error::from_wire("qserv-error:{}").is_none() && Error::from_wire("x").is_none());
     }
 
     #[test]

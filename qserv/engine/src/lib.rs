@@ -1,1 +1,23 @@
-//! qserv-engine
+//! The engine that czar and workers share: tables, restriction, placement, distribution.
+//!
+//! A query's way through it, once `qserv-adql` has made SQL of it and DataFusion a logical plan:
+//!
+//! 1. [`table::CatalogTable`] is what a table's name is resolved to: one table of one snapshot.
+//! 2. [`restrict::restrict`] turns filters and joins into the set of chunks that each scan must read, looks keys up in
+//!    the key index, and places the chunks on workers ([`placement::Placement`]).
+//! 3. `table::scan` makes each scan a Parquet scan whose file groups are whole chunks.
+//! 4. [`distribute::distribute`] hooks the placement into datafusion-distributed, which cuts the plan into stages.
+//! 5. Workers run their parts in sessions of [`session::WorkerSession`], reading segments through [`store`].
+//! 6. What goes wrong anywhere comes back through [`error::from_datafusion`] as one of our errors.
+//!
+//! Absent: ADQL, HTTP protocols for users, the catalog's SQL (it sees snapshots only).
+
+pub mod cluster;
+pub mod distribute;
+pub mod error;
+pub mod explain;
+pub mod placement;
+pub mod restrict;
+pub mod session;
+pub mod store;
+pub mod table;

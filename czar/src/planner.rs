@@ -1,0 +1,199 @@
+//! From a query's text to a plan that can be run on the workers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Subquery};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion_distributed::{ChannelResolver, DistributedExt};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use qserv_core::catalog::{Snapshot, SnapshotId};
+use qserv_core::index::KeyIndexCache;
+use qserv_core::{Error, Result};
+use qserv_engine::distribute::distribute;
+use qserv_engine::error::from_datafusion;
+use qserv_engine::explain::explain;
+use qserv_engine::placement::{LiveWorker, MAX_GROUPS};
+use qserv_engine::restrict::{Restricted, Surroundings, restrict};
+use qserv_engine::session;
+
+use crate::schema::{CATALOG, NO_SCHEMA, catalogs};
+use crate::subqueries;
+use crate::translate::{self, Names};
+
+/// Deepest nesting of value sub-queries.
+const MAX_SUBQUERY_DEPTH: usize = 16;
+
+/// Plans queries over snapshots. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Planner {
+    runtime: Arc<RuntimeEnv>,
+    channels: Arc<dyn ChannelResolver + Send + Sync>,
+    reader: Arc<dyn ObjectStore>,
+    key_cache: Arc<KeyIndexCache>,
+    /// What was made of the newest snapshot: making it costs more than most look-ups.
+    prepared: Arc<Mutex<Option<Arc<Prepared>>>>,
+}
+
+/// What queries over one snapshot share.
+pub(crate) struct Prepared {
+    pub(crate) snapshot: Arc<Snapshot>,
+    names: Names,
+    state: SessionState,
+}
+
+/// A query that can be run.
+pub(crate) struct Planned {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) context: Arc<TaskContext>,
+    /// Output columns with their VO metadata.
+    pub(crate) schema: SchemaRef,
+    pub(crate) restricted: Restricted,
+}
+
+impl Planned {
+    pub(crate) fn explanation(&self) -> Vec<String> {
+        explain(&self.restricted, &self.plan)
+    }
+}
+
+impl Planner {
+    pub(crate) fn new(
+        runtime: Arc<RuntimeEnv>,
+        channels: Arc<dyn ChannelResolver + Send + Sync>,
+        reader: Arc<dyn ObjectStore>,
+        key_cache: Arc<KeyIndexCache>,
+    ) -> Self {
+        Self { runtime, channels, reader, key_cache, prepared: Arc::default() }
+    }
+
+    /// What is needed to plan over a snapshot; made once a snapshot.
+    pub(crate) fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Prepared>> {
+        let mut newest = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = newest.as_ref()
+            && prepared.snapshot.id == snapshot.id
+        {
+            return Ok(Arc::clone(prepared));
+        }
+        let prepared = Arc::new(Prepared {
+            names: Names::new(snapshot)?,
+            state: self.state(snapshot)?,
+            snapshot: Arc::clone(snapshot),
+        });
+        if newest.as_ref().is_none_or(|newest| newest.snapshot.id < snapshot.id || snapshot.id == SnapshotId(0)) {
+            *newest = Some(Arc::clone(&prepared));
+        }
+        Ok(prepared)
+    }
+
+    fn state(&self, snapshot: &Snapshot) -> Result<SessionState> {
+        let config = session::config(MAX_GROUPS)
+            .with_default_catalog_and_schema(CATALOG, NO_SCHEMA)
+            .with_create_default_catalog_and_schema(false);
+        let builder = session::builder(config, Arc::clone(&self.runtime)).with_catalog_list(catalogs(snapshot)?);
+        Ok(builder.build())
+    }
+
+    /// Plans a query. With `max_rows`, the plan yields at most one row more.
+    pub(crate) async fn plan(
+        &self,
+        prepared: &Prepared,
+        live: &[LiveWorker],
+        text: &str,
+        max_rows: Option<u64>,
+    ) -> Result<(Planned, translate::Output)> {
+        let (statement, output) = translate::translate(text, &prepared.names)?;
+        let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
+        let logical = prepared.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let logical = self.evaluate_subqueries(prepared, live, logical, 0).await?;
+        let logical = match max_rows {
+            // One row more tells whether the result was cut.
+            Some(rows) => LogicalPlanBuilder::from(logical)
+                .limit(0, Some(usize::try_from(rows.saturating_add(1)).unwrap_or(usize::MAX)))
+                .and_then(LogicalPlanBuilder::build)
+                .map_err(from_datafusion)?,
+            None => logical,
+        };
+        Ok((self.physical(prepared, live, logical).await?, output))
+    }
+
+    /// A logical plan, restricted, placed and cut into stages.
+    async fn physical(&self, prepared: &Prepared, live: &[LiveWorker], logical: LogicalPlan) -> Result<Planned> {
+        let optimized = prepared.state.optimize(&logical).map_err(from_datafusion)?;
+        let surroundings =
+            Surroundings { live: live.to_vec(), reader: self.reader.clone(), key_cache: self.key_cache.clone() };
+        let restricted = restrict(optimized, &surroundings).await?;
+
+        let placement = &restricted.placement;
+        let mut builder = SessionStateBuilder::new_from_existing(prepared.state.clone());
+        if let Some(config) = builder.config() {
+            config.options_mut().execution.target_partitions = placement.groups();
+        }
+        if placement.tasks().len() > 1 {
+            builder = distribute(builder, placement).with_distributed_channel_resolver(Arc::clone(&self.channels));
+        }
+        let state = builder.build();
+        let plan =
+            state.query_planner().create_physical_plan(&restricted.plan, &state).await.map_err(from_datafusion)?;
+        let schema = described(&plan.schema(), logical.schema().as_arrow());
+        Ok(Planned { plan, context: state.task_ctx(), schema, restricted })
+    }
+
+    /// Runs value sub-queries that depend on nothing outside, innermost first, and puts their values in their places.
+    async fn evaluate_subqueries(
+        &self,
+        prepared: &Prepared,
+        live: &[LiveWorker],
+        mut logical: LogicalPlan,
+        depth: usize,
+    ) -> Result<LogicalPlan> {
+        for _ in depth..=MAX_SUBQUERY_DEPTH {
+            let subqueries = subqueries::innermost(&logical).map_err(from_datafusion)?;
+            if subqueries.is_empty() {
+                return Ok(logical);
+            }
+            let mut values: HashMap<Subquery, ScalarValue> = HashMap::with_capacity(subqueries.len());
+            for subquery in subqueries {
+                let value = self.value_of(prepared, live, &subquery).await?;
+                values.insert(subquery, value);
+            }
+            logical = subqueries::replace(logical, &values).map_err(from_datafusion)?;
+        }
+        Err(Error::limit(format!("sub-queries are nested more than {MAX_SUBQUERY_DEPTH} deep")))
+    }
+
+    async fn value_of(&self, prepared: &Prepared, live: &[LiveWorker], subquery: &Subquery) -> Result<ScalarValue> {
+        // Two rows are enough to see that there is more than one.
+        let logical = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone())
+            .limit(0, Some(2))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(from_datafusion)?;
+        let datatype = logical.schema().field(0).data_type().clone();
+        let planned = Box::pin(self.physical(prepared, live, logical)).await?;
+        let batches: Vec<_> = execute_stream(planned.plan, planned.context)
+            .map_err(from_datafusion)?
+            .try_collect()
+            .await
+            .map_err(from_datafusion)?;
+        let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+        match (rows, batches.iter().find(|batch| batch.num_rows() > 0)) {
+            (1, Some(batch)) => ScalarValue::try_from_array(batch.column(0), 0).map_err(from_datafusion),
+            (0, _) | (_, None) => ScalarValue::try_from(&datatype).map_err(from_datafusion),
+            _ => Err(Error::invalid("a sub-query used as a value returned more than one row")),
+        }
+    }
+}
+
+/// The physical plan's columns with the metadata that the logical plan kept for them.
+fn described(physical: &Schema, logical: &Schema) -> SchemaRef {
+    let fields = physical.fields().iter().enumerate().map(|(index, field)| {
+        let metadata = logical.fields().get(index).map(|field| field.metadata().clone()).unwrap_or_default();
+        Field::new(field.name(), field.data_type().clone(), field.is_nullable()).with_metadata(metadata)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}

@@ -1,0 +1,285 @@
+//! The czar as the one that answers queries.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::physical_plan::execute_stream;
+use datafusion_distributed::ChannelResolver;
+use futures::stream::{self, BoxStream, StreamExt};
+use qserv_core::catalog::{Catalog, Snapshot};
+use qserv_core::index::KeyIndexCache;
+use qserv_core::query::{QueryProgress, QueryRequest, QueryResult, QueryService};
+use qserv_core::store::SegmentStore;
+use qserv_core::{Error, Result};
+use qserv_engine::cluster::Peers;
+use qserv_engine::error::from_datafusion;
+use qserv_engine::placement::LiveWorker;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::planner::{Planned, Planner};
+use crate::settings::QuerySettings;
+use crate::translate::{Output, strip_explain};
+
+/// What a czar is made of; all of it comes from outside.
+pub struct Parts {
+    /// What is loaded and where.
+    pub catalog: Catalog,
+    /// The segments of the cluster.
+    pub store: Arc<dyn SegmentStore>,
+    /// The workers.
+    pub peers: Peers,
+    /// The way to them.
+    pub channels: Arc<dyn ChannelResolver + Send + Sync>,
+    /// Memory and caches.
+    pub runtime: Arc<RuntimeEnv>,
+    /// Decoded pieces of key indexes.
+    pub key_cache: Arc<KeyIndexCache>,
+    /// Bounds.
+    pub settings: QuerySettings,
+}
+
+/// Plans queries, sends them to the workers and merges what comes back. It keeps nothing that is not in the catalog or
+/// the store.
+pub struct Czar {
+    catalog: Catalog,
+    peers: Peers,
+    planner: Planner,
+    settings: QuerySettings,
+    running: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl Czar {
+    /// A czar over these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let planner = Planner::new(parts.runtime, parts.channels, parts.store.reader(), parts.key_cache);
+        Self {
+            catalog: parts.catalog,
+            peers: parts.peers,
+            planner,
+            settings: parts.settings,
+            running: Arc::new(Semaphore::new(parts.settings.max_running.max(1))),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    fn live(&self) -> Vec<LiveWorker> {
+        let worker =
+            |peer: qserv_engine::cluster::Peer| LiveWorker { id: peer.id, url: peer.url, local: peer.in_process };
+        self.peers.live().into_iter().map(worker).collect()
+    }
+
+    /// A place among the running queries, for as long as the permit is held.
+    async fn admit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let waiting = Waiting::enter(&self.waiting);
+        if waiting.others >= self.settings.max_waiting {
+            return Err(Error::unavailable("too many queries are waiting; try again later")
+                .with("waiting", waiting.others)
+                .with("setting", "query.max_waiting"));
+        }
+        match timeout_at(deadline, Arc::clone(&self.running).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(Error::unavailable("the service is shutting down")),
+            Err(_) => Err(self.too_long()),
+        }
+    }
+
+    fn too_long(&self) -> Error {
+        Error::limit("the query took longer than it may")
+            .with("seconds", self.settings.timeout.as_secs())
+            .with("setting", "query.timeout_s")
+    }
+
+    /// Plans and starts a query, and waits for its first rows: until then nothing has been handed out, and a worker that
+    /// is lost costs only another plan.
+    async fn start(&self, text: &str, max_rows: Option<u64>) -> Result<Started> {
+        let mut replans = 0;
+        loop {
+            let snapshot = self.catalog.snapshot().await?;
+            let prepared = self.planner.prepare(&snapshot)?;
+            match self.try_start(&prepared, text, max_rows).await {
+                Err(error) if error.kind().is_retryable() && replans < self.settings.max_replans => {
+                    replans += 1;
+                    let lost = self.peers.probe().await;
+                    tracing::warn!(error = %error.to_log(), ?lost, replans, "planning a query again");
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_start(
+        &self,
+        prepared: &crate::planner::Prepared,
+        text: &str,
+        max_rows: Option<u64>,
+    ) -> Result<Started> {
+        let (planned, output) = self.planner.plan(prepared, &self.live(), text, max_rows).await?;
+        let chunks = planned.restricted.placement.chunks() as u64;
+        let mut batches =
+            execute_stream(Arc::clone(&planned.plan), Arc::clone(&planned.context)).map_err(from_datafusion)?;
+        let first = batches.next().await.transpose().map_err(from_datafusion)?;
+        Ok(Started { schema: planned.schema, first, rest: batches, chunks, output })
+    }
+
+    async fn explanation(&self, text: &str) -> Result<QueryResult> {
+        let snapshot = self.catalog.snapshot().await?;
+        let prepared = self.planner.prepare(&snapshot)?;
+        let (planned, output): (Planned, Output) = self.planner.plan(&prepared, &self.live(), text, None).await?;
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
+        let lines = StringArray::from(planned.explanation());
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])
+            .map_err(|error| Error::internal("the plan could not be shown").caused_by(error))?;
+        Ok(QueryResult {
+            schema,
+            batches: stream::iter([Ok(batch)]).boxed(),
+            warnings: output.warnings,
+            overflow: Arc::default(),
+            progress: Arc::default(),
+        })
+    }
+}
+
+/// A query whose first rows are there.
+struct Started {
+    schema: SchemaRef,
+    first: Option<datafusion::arrow::record_batch::RecordBatch>,
+    rest: SendableRecordBatchStream,
+    chunks: u64,
+    output: Output,
+}
+
+#[async_trait]
+impl QueryService for Czar {
+    async fn query(&self, request: QueryRequest) -> Result<QueryResult> {
+        if request.text.len() > self.settings.max_text_bytes {
+            return Err(Error::limit("the query text is too long")
+                .with("bytes", request.text.len())
+                .with("most", self.settings.max_text_bytes));
+        }
+        let deadline = Instant::now() + self.settings.timeout;
+        let permit = self.admit(deadline).await?;
+        let (text, explain) = strip_explain(&request.text);
+        if explain || request.explain {
+            return timeout_at(deadline, self.explanation(text)).await.map_err(|_| self.too_long())?;
+        }
+        let started = timeout_at(deadline, self.start(text, request.max_rows)).await.map_err(|_| self.too_long())??;
+
+        let schema = started.output.rename(&started.schema);
+        let progress = Arc::new(QueryProgress::default());
+        progress.chunks_total.store(started.chunks, Ordering::Relaxed);
+        let overflow = Arc::new(AtomicBool::new(false));
+        let rows = Rows {
+            source: stream::iter(started.first.map(Ok)).chain(started.rest).boxed(),
+            schema: Arc::clone(&schema),
+            left: request.max_rows,
+            overflow: Arc::clone(&overflow),
+            progress: Arc::clone(&progress),
+            deadline,
+            too_long: self.too_long(),
+            _permit: permit,
+        };
+        Ok(QueryResult { schema, batches: rows.stream(), warnings: started.output.warnings, overflow, progress })
+    }
+
+    async fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        self.catalog.snapshot().await
+    }
+}
+
+/// The rows of a running query, cut at the user's bound and at the deadline.
+struct Rows {
+    source: BoxStream<'static, datafusion::common::Result<datafusion::arrow::record_batch::RecordBatch>>,
+    schema: SchemaRef,
+    left: Option<u64>,
+    overflow: Arc<AtomicBool>,
+    progress: Arc<QueryProgress>,
+    deadline: Instant,
+    too_long: Error,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Rows {
+    fn stream(self) -> BoxStream<'static, Result<RecordBatch>> {
+        stream::unfold(Some(self), |rows| async move {
+            let mut rows = rows?;
+            match rows.next().await {
+                Some(Ok(batch)) => Some((Ok(batch), Some(rows))),
+                Some(Err(error)) => Some((Err(error), None)),
+                None => None,
+            }
+        })
+        .boxed()
+    }
+
+    async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        loop {
+            let next = timeout_at(self.deadline, self.source.next()).await;
+            let batch = match next {
+                Err(_) => {
+                    let error = std::mem::replace(&mut self.too_long, Error::internal("the query has ended"));
+                    return Some(Err(error));
+                }
+                Ok(None) => return None,
+                Ok(Some(Err(error))) => return Some(Err(from_datafusion(error))),
+                Ok(Some(Ok(batch))) => batch,
+            };
+            let batch = self.cut(batch);
+            if batch.num_rows() == 0 {
+                if self.overflow.load(Ordering::Relaxed) {
+                    return None;
+                }
+                continue;
+            }
+            self.progress.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let described =
+                RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch.columns().to_vec(), &options);
+            return Some(described.map_err(|error| {
+                Error::internal("the result does not have the columns it was planned to have").caused_by(error)
+            }));
+        }
+    }
+
+    fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
+        let Some(left) = self.left.as_mut() else { return batch };
+        let rows = batch.num_rows() as u64;
+        if rows <= *left {
+            *left -= rows;
+            return batch;
+        }
+        let kept = usize::try_from(*left).unwrap_or(usize::MAX).min(batch.num_rows());
+        *left = 0;
+        self.overflow.store(true, Ordering::Relaxed);
+        batch.slice(0, kept)
+    }
+}
+
+/// Counts itself among the waiting for as long as it lives.
+struct Waiting<'a> {
+    counter: &'a AtomicUsize,
+    others: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(counter: &'a AtomicUsize) -> Self {
+        let others = counter.fetch_add(1, Ordering::Relaxed);
+        Self { counter, others }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,30 @@
+//! The czar's bounds on queries.
+
+use std::time::Duration;
+
+/// Bounds on queries. Each has a default that suits one machine and a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuerySettings {
+    /// Queries that run at once. More would only share the same cores and memory.
+    pub max_running: usize,
+    /// Queries that wait for their turn; one more is refused, so that a flood cannot grow without end.
+    pub max_waiting: usize,
+    /// Longest time that one query may run, from planning to its last row.
+    pub timeout: Duration,
+    /// How often a query is planned again after it lost a worker before its first row.
+    pub max_replans: usize,
+    /// Longest query text, in bytes.
+    pub max_text_bytes: usize,
+}
+
+impl Default for QuerySettings {
+    fn default() -> Self {
+        Self {
+            max_running: 64,
+            max_waiting: 1024,
+            timeout: Duration::from_secs(24 * 3600),
+            max_replans: 3,
+            max_text_bytes: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! From a query's filters and joins to the chunks it must read.
+//!
+//! [`restrict`] goes through an optimized logical plan in four steps:
+//!
+//! 1. every scan of a declared table becomes a [`Site`];
+//! 2. each site's filters become a [`Predicate`], named keys are looked up in the key index, and segments that cannot
+//!    hold a wanted row are dropped by their bounds;
+//! 3. equi-joins on a director's key carry chunk sets from site to site ([`links`]);
+//! 4. the chunks that are left are placed on workers ([`Placement`]), once for all sites.
+
+mod links;
+mod predicate;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
+use object_store::ObjectStore;
+use qserv_core::Result;
+use qserv_core::catalog::{Segment, SegmentRole, TableKind};
+use qserv_core::index::{KeyHome, KeyIndex, KeyIndexCache};
+use qserv_core::partition::ChunkId;
+
+use crate::error::from_datafusion;
+use crate::placement::{Cell, LiveWorker, Load, Placement};
+use crate::table::{CatalogTable, Site, SitePlan};
+
+pub use predicate::{Columns, Predicate};
+
+/// Most keys that one query looks up in a key index; a query that names more is pruned by key bounds alone.
+const MAX_KEY_LOOKUPS: usize = 100_000;
+
+/// What restricting needs from outside.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The workers that take queries now.
+    pub live: Vec<LiveWorker>,
+    /// A view over all segments, for the key index.
+    pub reader: Arc<dyn ObjectStore>,
+    /// Decoded pieces of key indexes.
+    pub key_cache: Arc<KeyIndexCache>,
+}
+
+/// A plan whose sites know what to read.
+#[derive(Debug)]
+pub struct Restricted {
+    /// The plan.
+    pub plan: LogicalPlan,
+    /// Its sites by number, each planned.
+    pub sites: Vec<Arc<Site>>,
+    /// The assignment that they share.
+    pub placement: Arc<Placement>,
+}
+
+/// A site while its segments are being chosen.
+struct Choice {
+    site: Arc<Site>,
+    role: SegmentRole,
+    predicate: Predicate,
+    segments: Vec<Arc<Segment>>,
+}
+
+impl Choice {
+    fn chunks(&self) -> BTreeSet<ChunkId> {
+        self.segments.iter().filter_map(|segment| segment.chunk).collect()
+    }
+}
+
+/// Finds what each site of an optimized plan must read.
+///
+/// # Errors
+/// `Unavailable` if a chunk has no live replica; what reading the key index gives.
+pub async fn restrict(plan: LogicalPlan, surroundings: &Surroundings) -> Result<Restricted> {
+    let (plan, scans) = tag_sites(plan)?;
+    let links = links::find(&plan).map_err(from_datafusion)?;
+
+    let mut choices = Vec::with_capacity(scans.len());
+    for (site, filters) in scans {
+        let role = links.role(&site);
+        let columns = site.table.restricting_columns(role);
+        let predicate = look_up_keys(&site.table, role, Predicate::of(&filters, columns), surroundings).await?;
+        let segments: Vec<Arc<Segment>> =
+            site.table.table().segments_of(role).filter(|segment| predicate.may_match(segment)).cloned().collect();
+        choices.push(Choice { site, role, predicate, segments });
+    }
+    carry_over(&mut choices, &links);
+
+    let placement = Arc::new(place(&choices, surroundings)?);
+    for choice in &choices {
+        choice.site.set_plan(site_plan(choice, &placement, links.groups_rows));
+    }
+    let sites = choices.into_iter().map(|choice| choice.site).collect();
+    Ok(Restricted { plan, sites, placement })
+}
+
+/// Replaces every scan of a declared table by a scan of a [`Site`]; returns the sites with their filters.
+fn tag_sites(plan: LogicalPlan) -> Result<(LogicalPlan, Vec<(Arc<Site>, Vec<Expr>)>)> {
+    let mut sites = Vec::new();
+    let tagged = plan
+        .transform_down_with_subqueries(|node| {
+            let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+            let Ok(provider) = source_as_provider(&scan.source) else { return Ok(Transformed::no(node)) };
+            let Some(table) = provider.downcast_ref::<CatalogTable>() else { return Ok(Transformed::no(node)) };
+            let site = Arc::new(Site::new(sites.len(), scan.table_name.to_string(), table.clone()));
+            sites.push((Arc::clone(&site), scan.filters.clone()));
+            let scan = TableScan { source: provider_as_source(site), ..scan.clone() };
+            Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+        })
+        .map_err(from_datafusion)?;
+    Ok((tagged.data, sites))
+}
+
+/// Looks up the keys that a predicate names, where the index is known to hold every home of a key.
+async fn look_up_keys(
+    table: &CatalogTable,
+    role: SegmentRole,
+    predicate: Predicate,
+    surroundings: &Surroundings,
+) -> Result<Predicate> {
+    let is_director = matches!(table.table().table.kind, TableKind::Director { .. });
+    let mut keys = Vec::new();
+    predicate.keys(&mut keys);
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() || keys.len() > MAX_KEY_LOOKUPS || !(is_director || table.table().key_is_chunk_local) {
+        return Ok(predicate);
+    }
+    let Some((_, family)) = table.key(role) else { return Ok(predicate) };
+    let director = table.database().tables.iter().find(|other| other.table.name == *family.director);
+    let Some(director) = director else { return Ok(predicate) };
+    let segments: Vec<Arc<Segment>> = director.segments_of(SegmentRole::KeyIndex).cloned().collect();
+    let index = KeyIndex::new(surroundings.reader.clone(), segments, surroundings.key_cache.clone());
+    let homes: HashMap<i64, Vec<KeyHome>> = index.homes(&keys).await?;
+    // A director's row lies in the cell that the index gives; a child's own position is near it, not in it.
+    Ok(predicate.resolve(&homes, is_director))
+}
+
+/// Carries chunk sets along the links until nothing changes.
+fn carry_over(choices: &mut [Choice], links: &links::Links) {
+    let local: Vec<bool> = choices.iter().map(|choice| choice.site.table.table().key_is_chunk_local).collect();
+    let links: Vec<&links::Link> = links
+        .links
+        .iter()
+        .filter(|link| {
+            let (Some(from), Some(to)) = (choices.get(link.from.site), choices.get(link.to.site)) else { return false };
+            let key =
+                |choice: &Choice| choice.site.table.key(choice.role).map(|(key, family)| (key.to_owned(), family));
+            let (Some((from_key, from_family)), Some((to_key, to_family))) = (key(from), key(to)) else { return false };
+            from_key == link.from.column
+                && to_key == link.to.column
+                && from_family == to_family
+                && local[link.from.site]
+                && local[link.to.site]
+        })
+        .collect();
+    // Each round that changes anything empties at least one chunk of one site; sets shrink fast, and a bound on the
+    // rounds costs only pruning.
+    for _ in 0..=choices.len() {
+        let mut changed = false;
+        for link in &links {
+            let wanted = choices[link.from.site].chunks();
+            let target = &mut choices[link.to.site];
+            let before = target.segments.len();
+            target.segments.retain(|segment| segment.chunk.is_none_or(|chunk| wanted.contains(&chunk)));
+            changed |= target.segments.len() != before;
+        }
+        if !changed {
+            break;
+        }
+    }
+}
+
+fn place(choices: &[Choice], surroundings: &Surroundings) -> Result<Placement> {
+    let mut loads: BTreeMap<Cell, Load> = BTreeMap::new();
+    for choice in choices {
+        for segment in &choice.segments {
+            if let Some(chunk) = segment.chunk {
+                loads.entry((choice.site.table.database_name().clone(), chunk)).or_default().add(segment);
+            }
+        }
+    }
+    Placement::new(loads, &surroundings.live)
+}
+
+fn site_plan(choice: &Choice, placement: &Arc<Placement>, groups_rows: bool) -> SitePlan {
+    let table = choice.site.table.table();
+    let with_null_keys: Vec<&Arc<Segment>> =
+        choice.segments.iter().filter(|segment| segment.bounds.null_keys > 0).collect();
+    let null_chunks: BTreeSet<Option<ChunkId>> = with_null_keys.iter().map(|segment| segment.chunk).collect();
+    // NULL keys of several chunks are one group of GROUP BY: their segments must be read in one partition, which can be
+    // done if they hold nothing else.
+    let spread = null_chunks.len() > 1;
+    let apart = with_null_keys.iter().all(|segment| segment.bounds.null_keys == segment.rows);
+    SitePlan {
+        segments: choice.segments.clone(),
+        role: choice.role,
+        healpix_29_ranges: if table.table.kind.position().is_some() {
+            choice.predicate.healpix_29_ranges()
+        } else {
+            None
+        },
+        placement: Arc::clone(placement),
+        key_partitioned: table.table.kind.is_partitioned()
+            && table.key_is_chunk_local
+            && (!groups_rows || !spread || apart),
+        nulls_together: groups_rows && spread && apart,
+    }
+}
+
+/// Whether any node of a plan, sub-queries included, satisfies a condition.
+fn any_node(plan: &LogicalPlan, mut condition: impl FnMut(&LogicalPlan) -> bool) -> datafusion::common::Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found = condition(node);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}

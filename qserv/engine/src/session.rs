@@ -1,0 +1,131 @@
+//! What a czar's and a worker's sessions must share: functions, limits, caches, the segment store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::Result;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::prelude::SessionConfig;
+use datafusion_distributed::{ChannelResolver, DistributedExt, WorkerQueryContext, WorkerSessionBuilder};
+use object_store::ObjectStore;
+use qserv_core::store::SEGMENT_STORE_URL;
+
+use crate::distribute::{JoinWithinChunks, KeepKeysTogether};
+use crate::error::from_datafusion;
+
+/// How many of the greediest operators the log names when memory runs out.
+const TRACKED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).expect("5 is not 0");
+
+/// The bounds of one process's engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// Memory that all queries of the process may use together, in bytes. Operators that can spill do; others fail.
+    pub query_memory_bytes: usize,
+    /// Memory for cached Parquet footers and page indexes, in bytes: a look-up that finds its footers cached reads pages only.
+    pub metadata_cache_bytes: usize,
+}
+
+impl Default for EngineLimits {
+    /// 4 GiB for queries and 512 MiB for footers, a fit for a machine of 8 GiB and more.
+    fn default() -> Self {
+        Self { query_memory_bytes: 4 << 30, metadata_cache_bytes: 512 << 20 }
+    }
+}
+
+/// The resources that all sessions of a process share.
+///
+/// # Errors
+/// `Internal` if DataFusion refuses the limits.
+pub fn runtime(limits: EngineLimits, segments: Arc<dyn ObjectStore>) -> qserv_core::Result<Arc<RuntimeEnv>> {
+    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.query_memory_bytes), TRACKED_CONSUMERS);
+    let caches = CacheManagerConfig::default().with_metadata_cache_limit(limits.metadata_cache_bytes);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_cache_manager(caches)
+        .build_arc()
+        .map_err(from_datafusion)?;
+    let url = ObjectStoreUrl::parse(SEGMENT_STORE_URL).map_err(from_datafusion)?;
+    runtime.register_object_store(url.as_ref(), segments);
+    Ok(runtime)
+}
+
+/// The options under which queries are planned and run.
+#[must_use]
+pub fn config(partitions: usize) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(partitions.max(1))
+        // Files are whole chunks in groups of our choosing: they must not be cut or dealt out anew.
+        .with_repartition_file_scans(false)
+        .with_information_schema(false);
+    let options = config.options_mut();
+    // Declared partitions are kept, and hash-routed dynamic filters are not pushed into them (rows would go missing).
+    options.optimizer.preserve_file_partitions = 1;
+    // Filters run inside the scan: a column that no surviving row needs is not decoded.
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    config
+}
+
+/// The physical optimizer: DataFusion's rules between ours.
+#[must_use]
+pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(JoinWithinChunks)];
+    rules.extend(PhysicalOptimizer::new().rules);
+    rules.push(Arc::new(KeepKeysTogether));
+    rules
+}
+
+/// A session with all our functions, not yet told of any worker.
+#[must_use]
+pub fn builder(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionStateBuilder {
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rules(physical_rules())
+        .with_scalar_functions_added(qserv_udfs::all())
+}
+
+/// Adds functions to a builder's own list, which `with_scalar_functions` would replace.
+trait AddFunctions {
+    fn with_scalar_functions_added(self, functions: Vec<Arc<datafusion::logical_expr::ScalarUDF>>) -> Self;
+}
+
+impl AddFunctions for SessionStateBuilder {
+    fn with_scalar_functions_added(mut self, functions: Vec<Arc<datafusion::logical_expr::ScalarUDF>>) -> Self {
+        self.scalar_functions().get_or_insert_default().extend(functions);
+        self
+    }
+}
+
+/// Builds the sessions in which a worker runs its parts of queries.
+#[derive(Clone)]
+pub struct WorkerSession {
+    channels: Arc<dyn ChannelResolver + Send + Sync>,
+}
+
+impl WorkerSession {
+    /// Sessions that reach other workers by these channels.
+    #[must_use]
+    pub fn new(channels: Arc<dyn ChannelResolver + Send + Sync>) -> Self {
+        Self { channels }
+    }
+}
+
+#[async_trait]
+impl WorkerSessionBuilder for WorkerSession {
+    async fn build_session_state(&self, context: WorkerQueryContext) -> Result<SessionState> {
+        Ok(context
+            .builder
+            .with_scalar_functions_added(qserv_udfs::all())
+            .with_distributed_channel_resolver(Arc::clone(&self.channels))
+            .build())
+    }
+}
