@@ -1,2 +1,2 @@
-//! The program `qserv`.
+//! The program.
 fn main() {}
