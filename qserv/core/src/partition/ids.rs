@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::{H3, Healpix, Pixelization};
 use crate::{Error, Result};
 
 macro_rules! numbered {
@@ -54,6 +55,15 @@ impl PixelizationKind {
         match self {
             Self::Healpix => "healpix",
             Self::H3 => "h3",
+        }
+    }
+
+    /// The pixelization of this kind.
+    #[must_use]
+    pub fn pixelization(self) -> &'static dyn Pixelization {
+        match self {
+            Self::Healpix => &Healpix,
+            Self::H3 => &H3,
         }
     }
 }

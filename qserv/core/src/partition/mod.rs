@@ -1,49 +1,26 @@
 //! The sky partition: which chunk a position is in, and which chunks a region touches.
+//!
+//! A [`Pixelization`] divides the sphere into nested cells; there are two, [`Healpix`] (the default) and [`H3`]. A
+//! [`SkyPartition`] is a pixelization, the order of its chunks and an overlap radius. A load asks it for the chunk of each
+//! row ([`SkyPartition::chunk`]) and for the chunks whose overlap the row belongs to
+//! ([`SkyPartition::overlap_chunks`]); a query asks for the chunks that its region touches
+//! ([`SkyPartition::chunks_touching`]). Answers about *which others* may hold a few too many, never one too few.
+//!
+//! Absent: where chunks are kept, and which chunks have rows. The catalog knows that.
 
+mod descent;
+mod h3;
+mod healpix;
 mod ids;
+mod pixelization;
+mod sky_partition;
+#[cfg(test)]
+mod tests;
 
+pub use h3::H3;
+pub use healpix::Healpix;
 pub use ids::{Cell, ChunkId, PixelizationKind, SubChunkId};
+pub use pixelization::Pixelization;
+pub use sky_partition::{LARGEST_OVERLAP_ARCSEC, SkyPartition};
 
-use crate::sky::Angle;
-use crate::{Error, Result};
-
-/// A pixelization, a chunk order and an overlap radius: everything that decides where a row lives. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct SkyPartition {
-    kind: PixelizationKind,
-    chunk_order: u8,
-    overlap: Angle,
-}
-
-impl SkyPartition {
-    /// A partition.
-    ///
-    /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) if the order or the overlap is out of bounds.
-    pub fn new(kind: PixelizationKind, chunk_order: u8, overlap_arcsec: f64) -> Result<Self> {
-        if !overlap_arcsec.is_finite() || overlap_arcsec < 0.0 {
-            return Err(Error::invalid(format!(
-                "an overlap must be a finite number of arc seconds, not {overlap_arcsec}"
-            )));
-        }
-        Ok(Self { kind, chunk_order, overlap: Angle::from_arcsec(overlap_arcsec) })
-    }
-
-    /// The pixelization.
-    #[must_use]
-    pub fn kind(&self) -> PixelizationKind {
-        self.kind
-    }
-
-    /// The order of the chunks.
-    #[must_use]
-    pub fn chunk_order(&self) -> u8 {
-        self.chunk_order
-    }
-
-    /// The overlap radius.
-    #[must_use]
-    pub fn overlap(&self) -> Angle {
-        self.overlap
-    }
-}
+pub use crate::sky::healpix_29;

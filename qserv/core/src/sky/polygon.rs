@@ -22,8 +22,9 @@ const ON_EDGE: f64 = 4e-15;
 /// Neighbouring vertices closer than this (radians; 0.2 micro arc seconds) are one vertex written twice.
 const SAME_VERTEX: f64 = 1e-12;
 
-/// Neighbouring vertices closer than this to each other's antipode leave the great circle between them to rounding.
-const ANTIPODAL: f64 = 1e-9;
+/// Neighbouring vertices closer than this (radians; 0.2 arc seconds) to each other's antipode are refused: rounding would
+/// turn the great circle between them by more than 20 micro arc seconds.
+const ANTIPODAL: f64 = 1e-6;
 
 /// Beyond this cosine (162 degrees away) a reference position is too near the antipode to draw a path to.
 const TOO_FAR_COSINE: f64 = -0.95;
