@@ -1,1 +1,78 @@
-//! qserv-adql
+//! ADQL 2.1, the SQL of astronomers: text in, a SQL syntax tree for the engine out, or every fault with its place.
+//!
+//! # The story of one query
+//!
+//! 1. [`translate()`] gets the text, the [`Names`] that exist and the [`Options`]. The tokens come from sqlparser's tokenizer
+//!    under our dialect (`lexical`), which knows what a name, a number and a comment are in ADQL.
+//! 2. `parse` makes the syntax tree (`ast`) by recursive descent over ADQL's grammar. It never tries twice, so time grows
+//!    with length alone, and depth is bounded. The first syntax fault ends it: it says what stands there and what could.
+//! 3. `rules` walks the tree for all that grammar does not hold: reserved words, functions and their arguments, where
+//!    aggregates and conditions may stand, geometry. Every fault is noted.
+//! 4. [`check()`] ends here. `translate` goes on and builds sqlparser's tree, the input of the engine's planner: names are
+//!    looked up and written as the catalog does; TOP becomes a bound on its own SELECT; `CONTAINS(..) = 1` becomes a
+//!    boolean function; a boolean column may be compared with 1 or `'True'`; USING and NATURAL become ON; every output
+//!    column gets a name. Faults of names and types join the others.
+//! 5. The answer is a [`Translated`] or the list of [`Fault`]s in the order of the text; each fault's `Display` underlines it.
+//!
+//! [`check_stream`] does steps 1 to 3 for many queries.
+//!
+//! # Names of output columns
+//!
+//! A column keeps the catalog's name in the catalog's letter case; an alias is kept as it was written. A function call is
+//! called like the function, in lower case, and like the column that is its first argument (`count`, `avg_ra`); a CAST
+//! like the column in it; anything else `col` and its position (`col3`). Such a made-up name gets a number if another
+//! column has it already (`count_2`). Columns that the query itself calls the same are allowed: the statement calls the
+//! later ones `id_2`, `id_3`, and [`Translated::columns`] tells the name that each is to have in the answer.
+//!
+//! # What is absent
+//!
+//! This crate knows nothing of DataFusion, of Arrow, or of the database around it.
+
+mod ast;
+mod check;
+mod fault;
+mod functions;
+mod lexical;
+mod names;
+mod nearest;
+mod options;
+mod parse;
+mod report;
+mod rules;
+mod translate;
+
+pub use check::check_stream;
+pub use fault::Fault;
+pub use functions::{FunctionSignature, Parameter, SignatureError, scisql};
+pub use names::{Column, NameList, Names, TypeClass};
+pub use options::{Level, Options};
+pub use translate::{OutputColumn, TableName, Translated};
+
+use report::Report;
+
+/// Whether `text` is a valid query: grammar and rules, without looking at any table.
+///
+/// # Errors
+/// All faults, in the order of the text. A syntax fault hides those of the rules.
+pub fn check(text: &str, options: &Options) -> Result<(), Vec<Fault>> {
+    let mut report = Report::new(text, options);
+    if let Some(query) = parse::parse(text, options, &mut report) {
+        rules::check(&query, options, &mut report);
+    }
+    report.finish().map(|_warnings| ())
+}
+
+/// Translates a query to SQL for the engine.
+///
+/// # Errors
+/// All faults, in the order of the text. A syntax fault hides those of rules and names.
+pub fn translate(text: &str, names: &dyn Names, options: &Options) -> Result<Translated, Vec<Fault>> {
+    let mut report = Report::new(text, options);
+    let translated = parse::parse(text, options, &mut report).map(|query| {
+        rules::check(&query, options, &mut report);
+        translate::translate(&query, names, options, &mut report)
+    });
+    let warnings = report.finish()?;
+    // Without a tree there is a fault, and the line above has returned it.
+    translated.map(|translated| Translated { warnings, ..translated }).ok_or_else(Vec::new)
+}

@@ -1,0 +1,139 @@
+//! The world of names that a query is resolved against.
+
+/// What a column's values can be compared and combined with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TypeClass {
+    /// True or false.
+    Boolean,
+    /// A whole number of any width.
+    Integer,
+    /// A floating-point or decimal number.
+    Float,
+    /// Characters.
+    Text,
+    /// A point in time.
+    Timestamp,
+    /// Bytes.
+    Binary,
+    /// A position on the sky (DALI xtype `point`).
+    Point,
+    /// A circle on the sky (DALI xtype `circle`).
+    Circle,
+    /// A polygon or another shape on the sky.
+    Polygon,
+    /// Anything else, and what is not known.
+    Other,
+}
+
+impl TypeClass {
+    /// Whether values are numbers, or may be.
+    pub(crate) fn may_be_number(self) -> bool {
+        matches!(self, Self::Boolean | Self::Integer | Self::Float | Self::Other)
+    }
+
+    /// What the class is called in a fault.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Boolean => "a boolean",
+            Self::Integer | Self::Float => "a number",
+            Self::Text => "a text",
+            Self::Timestamp => "a timestamp",
+            Self::Binary => "binary data",
+            Self::Point => "a point",
+            Self::Circle => "a circle",
+            Self::Polygon => "a shape",
+            Self::Other => "a value of another type",
+        }
+    }
+}
+
+/// A column of a table, as the catalog declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Column<'n> {
+    /// Its name, in the catalog's letter case.
+    pub name: &'n str,
+    /// The class of its type.
+    pub class: TypeClass,
+}
+
+impl<'n> Column<'n> {
+    /// A column.
+    #[must_use]
+    pub fn new(name: &'n str, class: TypeClass) -> Self {
+        Self { name, class }
+    }
+}
+
+/// The databases, tables and columns that queries can name.
+///
+/// All names are in the catalog's letter case. `database` and `table` arguments are names that the same object gave out
+/// before; for any other name the answer is an empty list.
+pub trait Names {
+    /// The databases.
+    fn databases(&self) -> Vec<&str>;
+    /// The tables of a database.
+    fn tables(&self, database: &str) -> Vec<&str>;
+    /// The columns of a table, in the order in which `*` shows them.
+    fn columns(&self, database: &str, table: &str) -> Vec<Column<'_>>;
+}
+
+/// Names held in memory.
+///
+/// ```
+/// use qserv_adql::{NameList, TypeClass};
+///
+/// let mut names = NameList::default();
+/// names.add_table("dp1", "Object", [("objectId", TypeClass::Integer), ("coord_ra", TypeClass::Float)]);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct NameList {
+    databases: Vec<(String, Vec<ListedTable>)>,
+}
+
+#[derive(Debug, Clone)]
+struct ListedTable {
+    name: String,
+    columns: Vec<(String, TypeClass)>,
+}
+
+impl NameList {
+    /// Adds a table, and its database if that is new. A table of this name that is there already is replaced.
+    pub fn add_table<C: Into<String>>(
+        &mut self,
+        database: &str,
+        table: &str,
+        columns: impl IntoIterator<Item = (C, TypeClass)>,
+    ) {
+        let table = ListedTable {
+            name: table.to_owned(),
+            columns: columns.into_iter().map(|(name, class)| (name.into(), class)).collect(),
+        };
+        match self.databases.iter_mut().find(|(name, _)| name == database) {
+            Some((_, tables)) => {
+                tables.retain(|listed| listed.name != table.name);
+                tables.push(table);
+            }
+            None => self.databases.push((database.to_owned(), vec![table])),
+        }
+    }
+
+    fn listed(&self, database: &str) -> &[ListedTable] {
+        self.databases.iter().find(|(name, _)| name == database).map_or(&[], |(_, tables)| tables)
+    }
+}
+
+impl Names for NameList {
+    fn databases(&self) -> Vec<&str> {
+        self.databases.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn tables(&self, database: &str) -> Vec<&str> {
+        self.listed(database).iter().map(|table| table.name.as_str()).collect()
+    }
+
+    fn columns(&self, database: &str, table: &str) -> Vec<Column<'_>> {
+        let table = self.listed(database).iter().find(|listed| listed.name == table);
+        table.map_or_else(Vec::new, |table| table.columns.iter().map(|(name, class)| Column::new(name, *class)).collect())
+    }
+}

@@ -1,0 +1,169 @@
+//! FROM: tables, derived tables and joins.
+
+use sqlparser::tokenizer::{Span, Token};
+
+use super::{Parsed, Parser};
+use crate::ast::{Join, JoinCondition, JoinKind, Joined, Name, Query, Relation};
+use crate::report::Problem;
+
+/// What stood between parentheses in FROM.
+enum Parenthesised {
+    Query(Query),
+    Joined(Joined),
+}
+
+impl Parser<'_> {
+    pub(super) fn from_list(&mut self) -> Parsed<Vec<Joined>> {
+        let mut list = vec![self.joined()?];
+        while self.accept_token(&Token::Comma, "`,`") {
+            list.push(self.joined()?);
+        }
+        Ok(list)
+    }
+
+    fn joined(&mut self) -> Parsed<Joined> {
+        let first = self.relation()?;
+        self.joins(first)
+    }
+
+    fn joins(&mut self, first: Relation) -> Parsed<Joined> {
+        let mut joins = Vec::new();
+        while let Some((kind, natural, span)) = self.join_operator()? {
+            joins.push(self.join(kind, natural, span)?);
+        }
+        Ok(Joined { first, joins })
+    }
+
+    fn join(&mut self, kind: JoinKind, natural: bool, span: Span) -> Parsed<Join> {
+        let mut relation = self.relation()?;
+        if natural || kind == JoinKind::Cross {
+            if self.is_any_word(0, &["ON", "USING"]) {
+                let operator = if natural { "NATURAL" } else { "CROSS" };
+                return self.fail(self.span(), format!("a {operator} join takes neither ON nor USING"));
+            }
+            let condition = if natural { JoinCondition::Natural } else { JoinCondition::None };
+            return Ok(Join { kind, relation, condition, span });
+        }
+        // `a JOIN b JOIN c ON .. ON ..`: the inner join is complete before the outer one's condition.
+        if let Some((inner, natural, inner_span)) = self.join_operator()? {
+            let join = self.nested(|parser| parser.join(inner, natural, inner_span))?;
+            relation = Relation::Nested(Box::new(Joined { first: relation, joins: vec![join] }));
+        }
+        let condition = if self.accept("ON") {
+            JoinCondition::On(self.expression()?)
+        } else if self.accept("USING") {
+            JoinCondition::Using(self.name_list("column name")?)
+        } else if kind == JoinKind::Inner {
+            JoinCondition::None
+        } else {
+            return Err(self.unexpected());
+        };
+        Ok(Join { kind, relation, condition, span })
+    }
+
+    /// The words of a join, if they come next.
+    fn join_operator(&mut self) -> Parsed<Option<(JoinKind, bool, Span)>> {
+        let start = self.span();
+        if self.is_word(0, "CROSS") && self.is_word(1, "JOIN") {
+            self.advance();
+            self.advance();
+            return Ok(Some((JoinKind::Cross, false, self.since(start))));
+        }
+        let natural = self.accept("NATURAL");
+        let kind = if self.accept("INNER") {
+            Some(JoinKind::Inner)
+        } else if self.accept("LEFT") {
+            Some(JoinKind::Left)
+        } else if self.accept("RIGHT") {
+            Some(JoinKind::Right)
+        } else if self.accept("FULL") {
+            Some(JoinKind::Full)
+        } else {
+            None
+        };
+        if matches!(kind, Some(JoinKind::Left | JoinKind::Right | JoinKind::Full)) {
+            self.accept("OUTER");
+        }
+        if natural || kind.is_some() {
+            self.expect("JOIN")?;
+        } else if !self.accept("JOIN") {
+            return Ok(None);
+        }
+        Ok(Some((kind.unwrap_or(JoinKind::Inner), natural, self.since(start))))
+    }
+
+    fn relation(&mut self) -> Parsed<Relation> {
+        if self.peek() == &Token::LParen {
+            return match self.parenthesised()? {
+                Parenthesised::Query(query) => self.derived(query),
+                Parenthesised::Joined(joined) => {
+                    if matches!(self.peek(), Token::Word(_)) && self.is_word(0, "AS") {
+                        return self.fail(self.span(), "a join in parentheses takes no alias");
+                    }
+                    Ok(Relation::Nested(Box::new(joined)))
+                }
+            };
+        }
+        if self.is_word(0, "LATERAL") && self.peek_at(1) == &Token::LParen {
+            return self.fail(self.span(), "LATERAL is not part of ADQL");
+        }
+        self.count_table()?;
+        self.could_be("`(`");
+        let path = self.path("table name", 3)?;
+        if self.peek() == &Token::LParen {
+            let span = path.first().map_or(self.span(), |name| name.span).union(&self.previous_span());
+            return self.fail(span, "functions cannot stand in FROM; only tables and queries in parentheses can");
+        }
+        let alias = self.table_alias()?;
+        if self.is_word(0, "TABLESAMPLE") {
+            return self.fail(self.span(), "TABLESAMPLE is not answered by this version");
+        }
+        Ok(Relation::Table { path, alias })
+    }
+
+    fn table_alias(&mut self) -> Parsed<Option<Name>> {
+        let alias = if self.accept("AS") { Some(self.name("table alias")?) } else { self.implicit_alias()? };
+        if alias.is_some() && self.peek() == &Token::LParen {
+            return Err(Box::new(
+                Problem::new(self.span(), "a table alias has no column list in ADQL").expecting(["aliases in the select list"]),
+            ));
+        }
+        Ok(alias)
+    }
+
+    fn derived(&mut self, query: Query) -> Parsed<Relation> {
+        let alias = self.table_alias()?;
+        if alias.is_none() {
+            self.liberties.push((query.span, "a query in FROM needs an alias in ADQL"));
+        }
+        Ok(Relation::Derived { query: Box::new(query), alias })
+    }
+
+    /// A query or a join in parentheses. Which of them it is shows, at the latest, behind its first part.
+    fn parenthesised(&mut self) -> Parsed<Parenthesised> {
+        self.nested(|parser| {
+            parser.expect_token(&Token::LParen, "`(`")?;
+            let inside = if parser.is_query(0) {
+                Parenthesised::Query(parser.query()?)
+            } else if parser.peek() == &Token::LParen {
+                match parser.parenthesised()? {
+                    Parenthesised::Query(query) if parser.continues_query() => {
+                        Parenthesised::Query(parser.query_from(query)?)
+                    }
+                    Parenthesised::Query(query) if parser.peek() == &Token::RParen => Parenthesised::Query(query),
+                    Parenthesised::Query(query) => {
+                        let first = parser.derived(query)?;
+                        Parenthesised::Joined(parser.joins(first)?)
+                    }
+                    Parenthesised::Joined(joined) => {
+                        Parenthesised::Joined(parser.joins(Relation::Nested(Box::new(joined)))?)
+                    }
+                }
+            } else {
+                Parenthesised::Joined(parser.joined()?)
+            };
+            parser.expect_close()?;
+            Ok(inside)
+        })
+    }
+}

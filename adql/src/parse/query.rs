@@ -1,0 +1,337 @@
+//! Queries: WITH, SELECT, set operations, ORDER BY, OFFSET.
+
+use sqlparser::tokenizer::{Span, Token};
+
+use super::{Parsed, Parser};
+use crate::ast::{Body, CommonTable, Count, Expr, Item, OrderItem, Query, Select, SetOperator};
+use crate::lexical;
+use crate::report::Problem;
+
+/// Words that continue a query behind a finished part of it.
+const CONTINUATIONS: &[&str] = &["UNION", "EXCEPT", "INTERSECT", "ORDER", "OFFSET", "LIMIT"];
+
+impl Parser<'_> {
+    /// Whether a query begins `ahead` tokens from here.
+    pub(super) fn is_query(&self, ahead: usize) -> bool {
+        self.is_any_word(ahead, &["SELECT", "WITH"])
+    }
+
+    /// Whether what comes next goes on with a query in parentheses that has just ended.
+    pub(super) fn continues_query(&self) -> bool {
+        self.is_any_word(0, CONTINUATIONS)
+    }
+
+    /// A query with all that belongs to it.
+    pub(super) fn query(&mut self) -> Parsed<Query> {
+        self.nested(|parser| {
+            let start = parser.span();
+            let outside = (std::mem::take(&mut parser.tallest), std::mem::take(&mut parser.count));
+            let with = parser.common_tables()?;
+            let first = parser.set_primary()?;
+            parser.rest_of_query(with, first, start, outside)
+        })
+    }
+
+    /// A query of which the first part, in parentheses, has been read already.
+    pub(super) fn query_from(&mut self, first: Query) -> Parsed<Query> {
+        let start = first.span;
+        let outside = (self.tallest, self.count);
+        (self.tallest, self.count) = (first.height, first.size);
+        self.rest_of_query(Vec::new(), Body::Query(Box::new(first)), start, outside)
+    }
+
+    fn rest_of_query(&mut self, with: Vec<CommonTable>, first: Body, start: Span, outside: (u32, u32)) -> Parsed<Query> {
+        let body = self.set_expression(first)?;
+        let order_by = if self.accept("ORDER") {
+            self.expect("BY")?;
+            self.order_items()?
+        } else {
+            Vec::new()
+        };
+        let (limit, offset) = self.bounds()?;
+        let (height, size) = (self.tallest, self.count);
+        self.tallest = outside.0.max(height);
+        self.count = outside.1.saturating_add(size);
+        Ok(Query { with, body, order_by, limit, offset, span: self.since(start), height, size })
+    }
+
+    /// OFFSET, and LIMIT as it stands in other dialects, each at most once.
+    fn bounds(&mut self) -> Parsed<(Option<Count>, Option<Count>)> {
+        let (mut limit, mut offset) = (None, None);
+        loop {
+            let start = self.span();
+            if offset.is_none() && self.accept("OFFSET") {
+                let rows = self.count("OFFSET")?;
+                offset = Some(Count { rows, span: self.since(start) });
+                if self.is_any_word(0, &["ROW", "ROWS"]) {
+                    self.advance();
+                }
+            } else if limit.is_none() && self.is_word(0, "LIMIT") {
+                self.advance();
+                let rows = self.count("LIMIT")?;
+                limit = Some(Count { rows, span: self.since(start) });
+                if self.peek() == &Token::Comma {
+                    return self.fail(self.span(), "LIMIT takes one number; write LIMIT n OFFSET m");
+                }
+            } else if self.is_word(0, "FETCH") {
+                return Err(Box::new(
+                    Problem::new(self.span(), "FETCH is not part of ADQL").expecting(["TOP n behind SELECT"]),
+                ));
+            } else {
+                return Ok((limit, offset));
+            }
+        }
+    }
+
+    fn common_tables(&mut self) -> Parsed<Vec<CommonTable>> {
+        let mut tables = Vec::new();
+        if !self.accept("WITH") {
+            return Ok(tables);
+        }
+        if self.is_word(0, "RECURSIVE") && !self.is_word(1, "AS") {
+            return self.fail(self.span(), "recursive queries are not part of ADQL");
+        }
+        loop {
+            let name = self.name("query name")?;
+            let columns =
+                if self.peek() == &Token::LParen { self.name_list("column name")? } else { Vec::new() };
+            self.expect("AS")?;
+            self.expect_token(&Token::LParen, "`(`")?;
+            let query = self.query()?;
+            self.expect_close()?;
+            self.count_table()?;
+            tables.push(CommonTable { name, columns, query });
+            if !self.accept_token(&Token::Comma, "`,`") {
+                return Ok(tables);
+            }
+        }
+    }
+
+    /// UNION and EXCEPT from left to right; INTERSECT binds tighter.
+    fn set_expression(&mut self, first: Body) -> Parsed<Body> {
+        let mut left = self.set_term(first)?;
+        let mut links = 0;
+        loop {
+            let span = self.span();
+            let operator = if self.accept("UNION") {
+                SetOperator::Union
+            } else if self.accept("EXCEPT") {
+                SetOperator::Except
+            } else {
+                return Ok(left);
+            };
+            let all = self.set_quantifier();
+            let first = self.set_primary()?;
+            let right = self.set_term(first)?;
+            links += 1;
+            left = self.set_operation(operator, all, span, left, right, links)?;
+        }
+    }
+
+    fn set_term(&mut self, first: Body) -> Parsed<Body> {
+        let mut left = first;
+        let mut links = 0;
+        loop {
+            let span = self.span();
+            if !self.accept("INTERSECT") {
+                return Ok(left);
+            }
+            let all = self.set_quantifier();
+            let right = self.set_primary()?;
+            links += 1;
+            left = self.set_operation(SetOperator::Intersect, all, span, left, right, links)?;
+        }
+    }
+
+    fn set_operation(
+        &mut self,
+        operator: SetOperator,
+        all: bool,
+        operator_span: Span,
+        left: Body,
+        right: Body,
+        links: u32,
+    ) -> Parsed<Body> {
+        // Each link makes the tree of the query's parts one level deeper.
+        if links > self.max_chain {
+            return self.fail(operator_span, "the query has too many set operations in a row (max_chain)");
+        }
+        Ok(Body::SetOperation { operator, all, operator_span, left: Box::new(left), right: Box::new(right) })
+    }
+
+    fn set_quantifier(&mut self) -> bool {
+        if self.accept("ALL") {
+            return true;
+        }
+        if self.is_word(0, "DISTINCT") {
+            self.liberties.push((self.span(), "UNION, EXCEPT and INTERSECT take no DISTINCT in ADQL: they are distinct"));
+            self.advance();
+        }
+        false
+    }
+
+    fn set_primary(&mut self) -> Parsed<Body> {
+        if self.is_word(0, "SELECT") {
+            return Ok(Body::Select(Box::new(self.select()?)));
+        }
+        if self.is_word(0, "WITH") {
+            return self.fail(self.span(), "WITH can only stand in front of the whole query");
+        }
+        self.could_be("SELECT");
+        self.expect_token(&Token::LParen, "`(`")?;
+        let query = self.query()?;
+        self.expect_close()?;
+        Ok(Body::Query(Box::new(query)))
+    }
+
+    fn select(&mut self) -> Parsed<Select> {
+        let span = self.span();
+        self.expect("SELECT")?;
+        let mut distinct = self.accept("DISTINCT");
+        let mut quantified = distinct || self.accept("ALL");
+        let top = self.top()?;
+        if top.is_some() && !quantified && self.is_any_word(0, &["DISTINCT", "ALL"]) {
+            self.liberties.push((self.span(), "DISTINCT and ALL stand before TOP in ADQL"));
+            distinct = self.is_word(0, "DISTINCT");
+            quantified = true;
+            self.advance();
+        }
+        if distinct && self.is_word(0, "ON") && self.peek_at(1) == &Token::LParen {
+            return self.fail(self.span(), "DISTINCT ON is not part of ADQL");
+        }
+        if quantified && self.is_any_word(0, &["DISTINCT", "ALL"]) {
+            return self.fail(self.span(), "DISTINCT or ALL can be given once");
+        }
+        let items = self.items()?;
+        if self.is_word(0, "INTO") {
+            return self.fail(self.span(), "SELECT INTO is not accepted: queries do not change tables");
+        }
+        let from = if self.accept("FROM") {
+            self.from_list()?
+        } else {
+            // Whatever else is here is no beginning of a clause, and the fault will say that FROM was expected.
+            let ends = matches!(self.peek(), Token::EOF | Token::RParen | Token::SemiColon) || self.continues_query();
+            if !ends {
+                return Err(self.unexpected());
+            }
+            self.liberties.push((span, "a query needs FROM in ADQL"));
+            Vec::new()
+        };
+        let filter = if self.accept("WHERE") { Some(self.expression()?) } else { None };
+        let group_by = if self.accept("GROUP") {
+            self.expect("BY")?;
+            self.expressions()?
+        } else {
+            Vec::new()
+        };
+        let having = if self.accept("HAVING") { Some(self.expression()?) } else { None };
+        Ok(Select { distinct, top, items, from, filter, group_by, having, span })
+    }
+
+    fn top(&mut self) -> Parsed<Option<Count>> {
+        let span = self.span();
+        if !self.accept("TOP") {
+            return Ok(None);
+        }
+        let rows = self.count("TOP")?;
+        Ok(Some(Count { rows, span: self.since(span) }))
+    }
+
+    fn items(&mut self) -> Parsed<Vec<Item>> {
+        let mut items = vec![self.item()?];
+        while self.accept_token(&Token::Comma, "`,`") {
+            items.push(self.item()?);
+        }
+        Ok(items)
+    }
+
+    fn item(&mut self) -> Parsed<Item> {
+        let start = self.span();
+        if self.skip(&Token::Mul) {
+            return Ok(Item::Star(start));
+        }
+        if self.is_table_star() {
+            let mut path = vec![self.any_word()?];
+            while self.skip(&Token::Period) && !self.skip(&Token::Mul) {
+                path.push(self.any_word()?);
+            }
+            return Ok(Item::TableStar(path, self.since(start)));
+        }
+        self.could_be("`*`");
+        let expr = self.expression()?;
+        let alias = if self.accept("AS") {
+            match self.peek() {
+                Token::Word(_) => Some(self.any_word()?),
+                _ => Some(self.name("column name")?),
+            }
+        } else {
+            self.implicit_alias()?
+        };
+        Ok(Item::Expr { expr, alias })
+    }
+
+    /// Whether `name.name.*` comes next.
+    fn is_table_star(&self) -> bool {
+        let mut ahead = 0;
+        while matches!(self.peek_at(ahead), Token::Word(_)) && self.peek_at(ahead + 1) == &Token::Period {
+            ahead += 2;
+        }
+        ahead > 0 && self.peek_at(ahead) == &Token::Mul
+    }
+
+    /// An alias without AS: any name that neither is reserved nor begins a clause of an extension.
+    pub(super) fn implicit_alias(&mut self) -> Parsed<Option<crate::ast::Name>> {
+        match self.peek() {
+            Token::Word(word) if word.quote_style.is_some() => self.any_word().map(Some),
+            Token::Word(word) if lexical::is_reserved(&word.value) => Ok(None),
+            Token::Word(_) if self.begins_extension() => Ok(None),
+            Token::Word(_) => self.any_word().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Words that ADQL does not reserve, but that begin a clause in the dialects that users come from.
+    fn begins_extension(&self) -> bool {
+        match self.peek_at(1) {
+            Token::Number(..) => self.is_word(0, "LIMIT"),
+            Token::LParen => self.is_any_word(0, &["TABLESAMPLE", "OVER", "FILTER"]),
+            _ => false,
+        }
+    }
+
+    pub(super) fn order_items(&mut self) -> Parsed<Vec<OrderItem>> {
+        let mut items = vec![self.order_item()?];
+        while self.accept_token(&Token::Comma, "`,`") {
+            items.push(self.order_item()?);
+        }
+        Ok(items)
+    }
+
+    fn order_item(&mut self) -> Parsed<OrderItem> {
+        let expr = self.expression()?;
+        let descending = if self.accept("ASC") {
+            Some(false)
+        } else if self.accept("DESC") {
+            Some(true)
+        } else {
+            None
+        };
+        let nulls_first = if self.is_word(0, "NULLS") && self.is_any_word(1, &["FIRST", "LAST"]) {
+            let first = self.is_word(1, "FIRST");
+            self.advance();
+            self.advance();
+            Some(first)
+        } else {
+            None
+        };
+        Ok(OrderItem { expr, descending, nulls_first })
+    }
+
+    pub(super) fn expressions(&mut self) -> Parsed<Vec<Expr>> {
+        let mut expressions = vec![self.expression()?];
+        while self.accept_token(&Token::Comma, "`,`") {
+            expressions.push(self.expression()?);
+        }
+        Ok(expressions)
+    }
+}

@@ -1,0 +1,100 @@
+//! Rules about function calls: that the function exists, how it is called, and where it may stand.
+
+use sqlparser::tokenizer::Span;
+
+use super::{Context, Rules};
+use crate::ast::Call;
+use crate::functions::{self, Callable, Kind, Unresolved};
+use crate::report::Problem;
+
+impl Rules<'_, '_, '_> {
+    pub(super) fn call(&mut self, call: &Call, span: Span, context: Context) {
+        // `*` stands for the one argument of COUNT.
+        let count = if call.star { 1 } else { call.arguments.len() };
+        let function = match functions::find(&call.name.text, count, &self.options.functions) {
+            Ok(Callable::Standard(function)) => Some(function),
+            Ok(Callable::Declared(_)) => None,
+            Err(unresolved) => {
+                self.unresolved(call, count, unresolved);
+                self.values(&call.arguments, context);
+                return;
+            }
+        };
+        let kind = function.map_or(Kind::Scalar, |function| function.kind);
+        let name = call.name.text.to_ascii_uppercase();
+        if call.star && function.is_none_or(|function| function.name != "COUNT") {
+            self.report.fault(span, format!("only COUNT takes `*`, {name} does not"));
+        }
+        if call.distinct && kind != Kind::Aggregate {
+            self.report.fault(span, format!("only aggregates take DISTINCT or ALL, {name} does not"));
+        }
+        if call.distinct && call.star {
+            self.report.fault(span, "COUNT(*) takes no DISTINCT");
+        }
+        let context = self.placed(call, span, kind, context);
+        if kind == Kind::Geometry {
+            self.geometry(call, span);
+        }
+        self.values(&call.arguments, context);
+        if let Some(window) = &call.over {
+            let context = Context { windows: false, ..context };
+            self.values(&window.partition_by, context);
+            self.order_items(&window.order_by, context);
+        }
+    }
+
+    /// Checks that a function of this kind may stand here; the answer is the context of its arguments.
+    fn placed(&mut self, call: &Call, span: Span, kind: Kind, context: Context) -> Context {
+        let name = call.name.text.to_ascii_uppercase();
+        let windowed = call.over.is_some();
+        match (kind, windowed) {
+            (Kind::Window, false) => {
+                self.report.fault(span, format!("{name} needs OVER ( .. ) behind it"));
+            }
+            (Kind::Scalar | Kind::Geometry, true) => {
+                self.report.fault(span, format!("{name} takes no OVER; only aggregates and window functions do"));
+            }
+            (Kind::Aggregate, true) if call.distinct => {
+                self.report.fault(span, format!("{name} takes no DISTINCT together with OVER"));
+            }
+            _ => {}
+        }
+        if windowed {
+            if context.inside_aggregate {
+                self.report.fault(span, "a window function cannot stand inside an aggregate");
+            } else if !context.windows {
+                self.report.fault(span, format!("a window function cannot stand in {}", context.clause));
+            }
+            return Context { windows: false, ..context };
+        }
+        if kind == Kind::Aggregate {
+            if context.inside_aggregate {
+                self.report.fault(span, "an aggregate cannot stand inside an aggregate");
+            } else if !context.aggregates {
+                let problem = Problem::new(span, format!("an aggregate cannot stand in {}", context.clause));
+                let hint = (context.clause == "WHERE").then_some("HAVING");
+                self.fault(problem.expecting(hint));
+            }
+            return Context { inside_aggregate: true, windows: false, ..context };
+        }
+        context
+    }
+
+    fn unresolved(&mut self, call: &Call, count: usize, unresolved: Unresolved) {
+        if self.report.is_full() {
+            return;
+        }
+        let name = &call.name.text;
+        let problem = match unresolved {
+            Unresolved::Unknown => {
+                let names = functions::near(name, &self.options.functions);
+                Problem::new(call.span(), format!("there is no function `{name}`")).suggesting(names)
+            }
+            Unresolved::WrongCount(forms) => {
+                let arguments = if count == 1 { "1 argument".to_owned() } else { format!("{count} arguments") };
+                Problem::new(call.span(), format!("{name} cannot be called with {arguments}")).expecting(forms)
+            }
+        };
+        self.fault(problem);
+    }
+}

@@ -1,0 +1,176 @@
+//! Rules about ADQL's geometry: what its functions take, as far as that can be seen without knowing any column.
+
+use sqlparser::tokenizer::Span;
+
+use super::Rules;
+use crate::ast::{Call, CastTarget, Expr, ExprKind};
+use crate::functions::{self, Kind};
+use crate::report::Problem;
+
+impl Rules<'_, '_, '_> {
+    pub(super) fn geometry(&mut self, call: &Call, span: Span) {
+        let arguments = call.arguments.as_slice();
+        match call.name.text.to_ascii_uppercase().as_str() {
+            "POINT" => self.coordinates(call, span, without_system(arguments), 2),
+            "CIRCLE" => self.centred(call, span, 1),
+            "BOX" => self.centred(call, span, 2),
+            "POLYGON" => self.polygon(span, without_system(arguments)),
+            "CONTAINS" | "INTERSECTS" | "AREA" | "CENTROID" | "COORDSYS" => {
+                arguments.iter().for_each(|argument| self.shape(call, argument));
+            }
+            "COORD1" | "COORD2" => arguments.iter().for_each(|argument| self.point(call, argument)),
+            "DISTANCE" => match arguments {
+                [one, two] => {
+                    self.point(call, one);
+                    self.point(call, two);
+                }
+                [_, lat1, _, lat2] => {
+                    arguments.iter().for_each(|argument| self.number(call, argument));
+                    self.latitude(lat1);
+                    self.latitude(lat2);
+                }
+                _ => {
+                    let form = "DISTANCE(point, point) or DISTANCE(lon1, lat1, lon2, lat2)";
+                    self.fault(Problem::new(span, "DISTANCE takes two points or four numbers").expecting([form]));
+                }
+            },
+            "REGION" => {
+                if arguments.iter().any(|argument| argument.as_text().is_none()) {
+                    self.report.fault(span, "REGION takes a text in quotes, and nothing that is to be computed");
+                }
+            }
+            "IN_UNIT" => {
+                if let [value, unit] = arguments {
+                    self.number(call, value);
+                    if unit.as_text().is_none() {
+                        self.report.fault(unit.span, "the unit must be a text in quotes");
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `numbers` numbers, the first two a longitude and a latitude.
+    fn coordinates(&mut self, call: &Call, span: Span, arguments: &[Expr], numbers: usize) {
+        if arguments.len() != numbers {
+            let form = functions::standard(&call.name.text).map(|function| function.form);
+            let name = call.name.text.to_ascii_uppercase();
+            self.fault(Problem::new(span, format!("{name} is called with a wrong number of arguments")).expecting(form));
+        }
+        arguments.iter().for_each(|argument| self.number(call, argument));
+        if let Some(latitude) = arguments.get(1) {
+            self.latitude(latitude);
+        }
+    }
+
+    /// A centre, as two numbers or a point, and `sizes` numbers.
+    fn centred(&mut self, call: &Call, span: Span, sizes: usize) {
+        let arguments = without_system(&call.arguments);
+        if arguments.len() == sizes + 1
+            && let [center, rest @ ..] = arguments
+        {
+            self.point(call, center);
+            rest.iter().for_each(|size| self.number(call, size));
+        } else {
+            self.coordinates(call, span, arguments, sizes + 2);
+        }
+        for size in arguments.iter().rev().take(sizes) {
+            if size.as_constant().is_some_and(|value| value < 0.0) {
+                self.report.fault(size.span, "the size of a shape cannot be negative");
+            }
+        }
+    }
+
+    fn polygon(&mut self, span: Span, vertices: &[Expr]) {
+        let points = vertices.iter().filter(|vertex| is_point_call(vertex)).count();
+        if points > 0 {
+            let numbers = vertices.iter().any(|vertex| is_number(vertex));
+            if numbers {
+                self.report.fault(span, "the vertices of a POLYGON are all numbers or all points, not a mixture");
+            }
+        }
+        let only_points = vertices.iter().all(may_be_geometry);
+        let pairs = vertices.len() >= 6 && vertices.len().is_multiple_of(2);
+        if !(pairs || only_points && vertices.len() >= 3) {
+            let problem = Problem::new(span, "a POLYGON needs three vertices or more, each a longitude and a latitude");
+            self.fault(problem);
+        } else if points == 0 && pairs {
+            vertices.iter().skip(1).step_by(2).for_each(|latitude| self.latitude(latitude));
+        }
+    }
+
+    fn shape(&mut self, call: &Call, argument: &Expr) {
+        if !may_be_geometry(argument) {
+            let message = format!("{} takes geometries, and this is none", call.name.text.to_ascii_uppercase());
+            self.fault(Problem::new(argument.span, message).expecting(["POINT", "CIRCLE", "BOX", "POLYGON", "a column"]));
+        }
+    }
+
+    fn point(&mut self, call: &Call, argument: &Expr) {
+        let other_shape = argument
+            .as_call()
+            .is_some_and(|inner| ["CIRCLE", "BOX", "POLYGON", "REGION"].iter().any(|shape| inner.name.text.eq_ignore_ascii_case(shape)));
+        if other_shape || !may_be_geometry(argument) {
+            let message = format!("{} takes a point here, and this is none", call.name.text.to_ascii_uppercase());
+            self.fault(Problem::new(argument.span, message).expecting(["POINT(lon, lat)", "a column"]));
+        }
+    }
+
+    fn number(&mut self, call: &Call, argument: &Expr) {
+        let text = argument.as_text().is_some();
+        let geometry = is_point_call(argument)
+            || argument.as_call().is_some_and(|inner| {
+                functions::standard(&inner.name.text)
+                    .is_some_and(|function| function.kind == Kind::Geometry && !is_numeric_geometry(function.name))
+            });
+        if text || geometry {
+            let message = format!("{} takes a number here, and this is none", call.name.text.to_ascii_uppercase());
+            self.fault(Problem::new(argument.span, message));
+        }
+    }
+
+    fn latitude(&mut self, argument: &Expr) {
+        if argument.as_constant().is_some_and(|value| value.abs() > 90.0) {
+            self.report.fault(argument.span, "a latitude is between -90 and 90 degrees");
+        }
+    }
+}
+
+/// The arguments of a constructor behind the coordinate system, which is a text and deprecated.
+pub(crate) fn without_system(arguments: &[Expr]) -> &[Expr] {
+    match arguments {
+        [first, rest @ ..] if matches!(first.kind, ExprKind::Text(_) | ExprKind::Null) => rest,
+        all => all,
+    }
+}
+
+/// The geometry functions that give numbers.
+fn is_numeric_geometry(name: &str) -> bool {
+    matches!(name, "AREA" | "CONTAINS" | "COORD1" | "COORD2" | "DISTANCE" | "INTERSECTS" | "IN_UNIT")
+}
+
+fn is_point_call(expr: &Expr) -> bool {
+    expr.as_call().is_some_and(|call| ["POINT", "CENTROID"].iter().any(|name| call.name.text.eq_ignore_ascii_case(name)))
+}
+
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr.bare().kind, ExprKind::Number(_) | ExprKind::Sign { .. } | ExprKind::Binary { .. })
+}
+
+/// Whether the value can be a geometry, judged by its form.
+fn may_be_geometry(expr: &Expr) -> bool {
+    let expr = expr.bare();
+    match &expr.kind {
+        ExprKind::Column(_) | ExprKind::Null | ExprKind::Scalar(_) | ExprKind::Case { .. } => true,
+        ExprKind::Cast { target, .. } => matches!(target, CastTarget::Point | CastTarget::Circle | CastTarget::Polygon),
+        ExprKind::Call(call) => match functions::standard(&call.name.text) {
+            Some(function) if function.kind == Kind::Geometry => {
+                !is_numeric_geometry(function.name) && function.name != "COORDSYS"
+            }
+            Some(function) => matches!(function.name, "COALESCE" | "NULLIF" | "MIN" | "MAX" | "FIRST_VALUE" | "LAST_VALUE" | "LAG" | "LEAD"),
+            None => true,
+        },
+        _ => false,
+    }
+}

@@ -1,0 +1,328 @@
+//! Expressions, one small function a kind: the frames of a deep expression must fit a small stack.
+
+use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{
+    BinaryOperator, CaseWhen, DataType, ExactNumberInfo, Expr as SqlExpr, TimezoneInfo, UnaryOperator,
+};
+use sqlparser::tokenizer::Span;
+
+use super::query::common_class;
+use super::value::Value;
+use super::{Translator, sql};
+use crate::ast::{CastTarget, Expr, ExprKind, Operator, Query};
+use crate::names::TypeClass;
+use crate::report::Problem;
+
+/// Most digits that the engine's decimals have.
+const MAX_DECIMAL_DIGITS: u64 = 38;
+
+impl<'q> Translator<'q, '_, '_, '_> {
+    /// An expression. What is part of a key of GROUP BY counts as grouped.
+    pub(super) fn expr(&mut self, expr: &'q Expr) -> Value {
+        if !self.may_visit(expr.span) {
+            return Value::null();
+        }
+        let before = self.ungrouped();
+        let value = self.any_kind(expr);
+        self.forget_if_key(&value, before);
+        value
+    }
+
+    /// If the value is a key of GROUP BY: the columns in it, read since `before`, are grouped.
+    fn forget_if_key(&mut self, value: &Value, before: usize) {
+        if let Some(grouping) = self.scopes.last_mut().and_then(|scope| scope.grouping.as_mut())
+            && grouping.ungrouped.len() > before
+            && grouping.keys.contains(sql::bare(&value.sql))
+        {
+            grouping.ungrouped.truncate(before);
+        }
+    }
+
+    /// How many columns of the present SELECT were read so far that are in no key.
+    pub(super) fn ungrouped(&self) -> usize {
+        self.scopes.last().and_then(|scope| scope.grouping.as_ref()).map_or(0, |grouping| grouping.ungrouped.len())
+    }
+
+    /// Forgets the columns that were read since then: an aggregate may read any.
+    pub(super) fn forget_ungrouped(&mut self, before: usize) {
+        if let Some(grouping) = self.scopes.last_mut().and_then(|scope| scope.grouping.as_mut()) {
+            grouping.ungrouped.truncate(before);
+        }
+    }
+
+    fn any_kind(&mut self, expr: &'q Expr) -> Value {
+        match &expr.kind {
+            ExprKind::Null => Value::null(),
+            ExprKind::Boolean(value) => Value::boolean(sql::boolean(*value)),
+            ExprKind::Number(number) => number_literal(number),
+            ExprKind::Text(text) => Value::new(sql::text(text), TypeClass::Text),
+            ExprKind::Column(path) => self.column(path, expr.span),
+            ExprKind::Sign { minus, operand } => self.sign(*minus, operand),
+            ExprKind::BitNot(operand) => self.bit_not(operand),
+            ExprKind::Binary { .. } => self.arithmetic(expr),
+            ExprKind::Nested(inner) => self.nested(inner),
+            ExprKind::Compare { left, operator, right } => self.comparison(left, *operator, right, expr.span),
+            ExprKind::Not(operand) => Value::boolean(sql::not(self.condition(operand))),
+            ExprKind::And(terms) => self.terms(terms, &BinaryOperator::And),
+            ExprKind::Or(terms) => self.terms(terms, &BinaryOperator::Or),
+            ExprKind::Distinct { left, right, negated } => self.distinct(left, right, *negated),
+            ExprKind::Between { value, low, high, negated } => self.between(value, low, high, *negated),
+            ExprKind::InList { value, list, negated } => self.in_list(value, list, *negated),
+            ExprKind::InQuery { value, query, negated } => self.in_query(value, query, *negated),
+            ExprKind::Like { .. } => self.like(expr),
+            ExprKind::IsNull { value, negated } => self.is_null(value, *negated),
+            ExprKind::IsTruth { value, truth, negated } => self.is_truth(value, *truth, *negated),
+            ExprKind::Exists(query) => self.exists(query),
+            ExprKind::Scalar(query) => self.scalar(query, expr.span),
+            ExprKind::Case { .. } => self.case(expr),
+            ExprKind::Cast { operand, target, target_span } => self.cast(operand, *target, *target_span),
+            ExprKind::Call(call) => self.call(call, expr.span),
+        }
+    }
+
+    /// An expression as a condition.
+    pub(super) fn condition(&mut self, expr: &'q Expr) -> SqlExpr {
+        let value = self.expr(expr);
+        self.as_condition(value, expr.span)
+    }
+
+    /// A number counts as a condition that holds unless it is 0, as in the dialects that users come from.
+    pub(super) fn as_condition(&mut self, value: Value, span: Span) -> SqlExpr {
+        if value.is_truth() {
+            return value.sql;
+        }
+        match value.class {
+            TypeClass::Integer | TypeClass::Float => {
+                sql::binary(sql::operand(value.sql), BinaryOperator::NotEq, sql::integer(0))
+            }
+            TypeClass::Other | TypeClass::Boolean => value.sql,
+            class => {
+                let problem = Problem::new(span, format!("a condition must stand here, and this is {}", class.noun()));
+                self.report.problem(problem.expecting(["a comparison"]));
+                value.sql
+            }
+        }
+    }
+
+    fn terms(&mut self, terms: &'q [Expr], operator: &BinaryOperator) -> Value {
+        let terms = terms.iter().map(|term| self.condition(term)).collect();
+        Value::boolean(sql::chain(terms, operator).unwrap_or_else(sql::null))
+    }
+
+    fn nested(&mut self, inner: &'q Expr) -> Value {
+        let value = self.expr(inner);
+        Value { sql: sql::operand(value.sql), ..value }
+    }
+
+    fn sign(&mut self, minus: bool, operand: &'q Expr) -> Value {
+        let value = self.numeric(operand);
+        if !minus {
+            return value;
+        }
+        Value { sql: sql::unary(UnaryOperator::Minus, value.sql), ..value }
+    }
+
+    /// The engine has no `~`; in two's complement it is the negative of the number less one.
+    fn bit_not(&mut self, operand: &'q Expr) -> Value {
+        let value = self.numeric(operand);
+        let negative = sql::unary(UnaryOperator::Minus, value.sql);
+        let inverted = sql::binary(sql::operand(negative), BinaryOperator::Minus, sql::integer(1));
+        Value { sql: sql::operand(inverted), ..value }
+    }
+
+    /// A number, or a fault if it cannot be one.
+    pub(super) fn numeric(&mut self, expr: &'q Expr) -> Value {
+        let value = self.expr(expr).number();
+        if !value.class.may_be_number() {
+            self.report.fault(expr.span, format!("a number must stand here, and this is {}", value.class.noun()));
+        }
+        value
+    }
+
+    /// A chain of operators; those on the left are followed in a loop, for they can be many.
+    fn arithmetic(&mut self, expr: &'q Expr) -> Value {
+        let mut links = Vec::new();
+        let mut first = expr;
+        while let ExprKind::Binary { left, operator, right } = &first.kind {
+            links.push((first, *operator, &**right));
+            first = left;
+        }
+        let before = self.ungrouped();
+        let mut value = self.expr(first);
+        let mut span = first.span;
+        for (whole, operator, right) in links.into_iter().rev() {
+            let right_value = self.expr(right);
+            value = self.link(value, span, operator, right_value, right.span);
+            span = whole.span;
+            self.forget_if_key(&value, before);
+        }
+        value
+    }
+
+    fn link(&mut self, left: Value, left_span: Span, operator: Operator, right: Value, right_span: Span) -> Value {
+        if operator == Operator::Concatenate {
+            let (left, right) = (as_text(left), as_text(right));
+            return Value::new(sql::binary(left, BinaryOperator::StringConcat, right), TypeClass::Text);
+        }
+        for (value, span) in [(&left, left_span), (&right, right_span)] {
+            let times = value.class == TypeClass::Timestamp && matches!(operator, Operator::Add | Operator::Subtract);
+            if !value.class.may_be_number() && !times {
+                self.report.fault(span, format!("a number must stand here, and this is {}", value.class.noun()));
+            }
+        }
+        let (left, right) = (left.number(), right.number());
+        let class = common_class(left.class, right.class);
+        let op = match operator {
+            Operator::Add => BinaryOperator::Plus,
+            Operator::Subtract => BinaryOperator::Minus,
+            Operator::Multiply => BinaryOperator::Multiply,
+            Operator::Divide | Operator::IntegerDivide => BinaryOperator::Divide,
+            Operator::Modulo => BinaryOperator::Modulo,
+            Operator::BitAnd => BinaryOperator::BitwiseAnd,
+            Operator::BitOr => BinaryOperator::BitwiseOr,
+            Operator::BitXor => BinaryOperator::BitwiseXor,
+            Operator::ShiftLeft => BinaryOperator::PGBitwiseShiftLeft,
+            Operator::ShiftRight => BinaryOperator::PGBitwiseShiftRight,
+            Operator::Concatenate => BinaryOperator::StringConcat,
+        };
+        let quotient = sql::binary(left.sql, op, right.sql);
+        if operator == Operator::IntegerDivide && class != TypeClass::Integer {
+            let whole = sql::cast(sql::call("trunc", [quotient]), DataType::BigInt(None));
+            return Value::new(whole, TypeClass::Integer);
+        }
+        Value::new(quotient, class)
+    }
+
+    // Sub-queries.
+
+    fn exists(&mut self, query: &'q Query) -> Value {
+        let (subquery, _) = self.query(query);
+        Value::boolean(SqlExpr::Exists { subquery: Box::new(subquery), negated: false })
+    }
+
+    fn scalar(&mut self, query: &'q Query, span: Span) -> Value {
+        let (subquery, outputs) = self.query(query);
+        if outputs.len() > 1 {
+            self.report.fault(span, format!("a query that stands for a value has one column, not {}", outputs.len()));
+        }
+        let class = outputs.first().map_or(TypeClass::Other, |output| output.class);
+        Value::new(SqlExpr::Subquery(Box::new(subquery)), class)
+    }
+
+    fn in_query(&mut self, value: &'q Expr, query: &'q Query, negated: bool) -> Value {
+        let value_span = value.span;
+        let value = self.expr(value);
+        let (subquery, outputs) = self.query(query);
+        if outputs.len() > 1 {
+            let message = format!("the query behind IN has one column, not {}", outputs.len());
+            self.report.fault(value_span.union(&query.span), message);
+        }
+        let both_boolean = outputs.first().is_some_and(|output| output.class == TypeClass::Boolean);
+        let expr = if both_boolean { value } else { value.number() };
+        Value::boolean(SqlExpr::InSubquery { expr: Box::new(sql::operand(expr.sql)), subquery: Box::new(subquery), negated })
+    }
+
+    // CASE and CAST.
+
+    fn case(&mut self, expr: &'q Expr) -> Value {
+        let ExprKind::Case { operand, branches, otherwise } = &expr.kind else { return Value::null() };
+        let operand = operand.as_ref().map(|operand| self.expr(operand));
+        let mut whens = Vec::new();
+        let mut results = Vec::new();
+        for (when, then) in branches {
+            whens.push(match &operand {
+                None => self.condition(when),
+                Some(operand) => {
+                    let value = self.expr(when);
+                    self.beside(operand, value, when).sql
+                }
+            });
+            results.push(self.expr(then));
+        }
+        results.extend(otherwise.as_ref().map(|otherwise| self.expr(otherwise)));
+        let (mut results, class) = alike(results);
+        let else_result = if otherwise.is_some() { results.pop().map(Box::new) } else { None };
+        let conditions =
+            whens.into_iter().zip(results).map(|(condition, result)| CaseWhen { condition, result }).collect();
+        let case = SqlExpr::Case {
+            case_token: AttachedToken::empty(),
+            end_token: AttachedToken::empty(),
+            operand: operand.map(|operand| Box::new(operand.sql)),
+            conditions,
+            else_result,
+        };
+        Value::new(case, class)
+    }
+
+    fn cast(&mut self, operand: &'q Expr, target: CastTarget, span: Span) -> Value {
+        let value = self.expr(operand).plain().sql;
+        let varchar = |value| sql::cast(value, DataType::Varchar(None));
+        match target {
+            CastTarget::SmallInt => Value::new(sql::cast(value, DataType::SmallInt(None)), TypeClass::Integer),
+            CastTarget::Integer => Value::new(sql::cast(value, DataType::Integer(None)), TypeClass::Integer),
+            CastTarget::BigInt => Value::new(sql::cast(value, DataType::BigInt(None)), TypeClass::Integer),
+            CastTarget::Real => Value::new(sql::cast(value, DataType::Real), TypeClass::Float),
+            CastTarget::Double => Value::new(sql::cast(value, DataType::DoublePrecision), TypeClass::Float),
+            CastTarget::Decimal { precision } => self.decimal(value, precision, span),
+            CastTarget::Char(None) | CastTarget::Varchar(None) => Value::new(varchar(value), TypeClass::Text),
+            // The engine takes no length; what is longer is cut, as the standard allows.
+            CastTarget::Char(Some(length)) | CastTarget::Varchar(Some(length)) => {
+                let length = length.min(i64::MAX.unsigned_abs());
+                Value::new(sql::call("left", [varchar(value), sql::integer(length)]), TypeClass::Text)
+            }
+            CastTarget::Timestamp => {
+                Value::new(sql::cast(value, DataType::Timestamp(None, TimezoneInfo::None)), TypeClass::Timestamp)
+            }
+            CastTarget::Date => Value::new(sql::cast(value, DataType::Date), TypeClass::Timestamp),
+            CastTarget::Boolean => Value::boolean(sql::cast(value, DataType::Boolean)),
+            CastTarget::Point | CastTarget::Circle | CastTarget::Polygon => {
+                self.report.fault(span, "CAST to a geometry is not answered by this version; use POINT, CIRCLE or POLYGON");
+                Value::null()
+            }
+        }
+    }
+
+    fn decimal(&mut self, value: SqlExpr, precision: Option<(u64, u64)>, span: Span) -> Value {
+        let info = match precision {
+            None => ExactNumberInfo::None,
+            Some((precision, scale)) => {
+                if !(1..=MAX_DECIMAL_DIGITS).contains(&precision) || scale > precision {
+                    let message = format!("a decimal has 1 to {MAX_DECIMAL_DIGITS} digits, and no more of them behind the point");
+                    self.report.fault(span, message);
+                }
+                ExactNumberInfo::PrecisionAndScale(precision, i64::try_from(scale).unwrap_or(i64::MAX))
+            }
+        };
+        Value::new(sql::cast(value, DataType::Decimal(info)), TypeClass::Float)
+    }
+}
+
+fn number_literal(number: &str) -> Value {
+    let integer = number.bytes().all(|byte| byte.is_ascii_digit());
+    Value::new(sql::number(number), if integer { TypeClass::Integer } else { TypeClass::Float })
+}
+
+/// A value as text, for `||`.
+fn as_text(value: Value) -> SqlExpr {
+    let value = value.plain();
+    match value.class {
+        TypeClass::Text | TypeClass::Other => value.sql,
+        _ => sql::cast(value.sql, DataType::Varchar(None)),
+    }
+}
+
+/// Values that become one column: booleans among numbers become numbers.
+pub(super) fn alike(values: Vec<Value>) -> (Vec<SqlExpr>, TypeClass) {
+    let all_truth = values.iter().all(|value| value.is_truth() || value.class == TypeClass::Other);
+    let zero_one = values.iter().any(|value| value.zero_one);
+    let mut class = TypeClass::Other;
+    let expressions = values
+        .into_iter()
+        .map(|value| {
+            let value = if all_truth && !zero_one { value } else { value.number() };
+            class = common_class(class, value.class);
+            value.sql
+        })
+        .collect();
+    (expressions, class)
+}

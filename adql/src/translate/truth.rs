@@ -1,0 +1,270 @@
+//! Comparisons, where booleans meet the numbers and texts that ADQL writes for them.
+
+use sqlparser::ast::{BinaryOperator, Expr as SqlExpr};
+use sqlparser::tokenizer::Span;
+
+use super::value::Value;
+use super::{Translator, sql};
+use crate::ast::{Comparison, Expr, ExprKind};
+use crate::names::TypeClass;
+use crate::report::Problem;
+
+impl<'q> Translator<'q, '_, '_, '_> {
+    pub(super) fn comparison(&mut self, left: &'q Expr, operator: Comparison, right: &'q Expr, span: Span) -> Value {
+        let (left_value, right_value) = (self.expr(left), self.expr(right));
+        let compared = match (left_value.is_truth(), right_value.is_truth()) {
+            (true, false) => self.truth_with(left_value, operator, right_value, right),
+            (false, true) => self.truth_with(right_value, mirrored(operator), left_value, left),
+            (true, true) if !matches!(operator, Comparison::Equal | Comparison::NotEqual) => {
+                compare(left_value.number().sql, operator, right_value.number().sql)
+            }
+            _ => {
+                self.comparable(&left_value, &right_value, span);
+                compare(left_value.sql, operator, right_value.sql)
+            }
+        };
+        Value::boolean(compared)
+    }
+
+    /// A boolean compared with something else.
+    fn truth_with(&mut self, truth: Value, operator: Comparison, other: Value, other_expr: &Expr) -> SqlExpr {
+        if let Some(constant) = self.constant_beside(&other, other_expr) {
+            // What the comparison gives for false and for true; NULL stays NULL in both forms.
+            return match (holds(0.0, operator, constant), holds(1.0, operator, constant)) {
+                (false, true) => truth.sql,
+                (true, false) => sql::not(truth.sql),
+                _ => compare(truth.number().sql, operator, other_as_number(other, constant)),
+            };
+        }
+        match other.class {
+            TypeClass::Integer | TypeClass::Float => compare(truth.number().sql, operator, other.sql),
+            _ => compare(truth.sql, operator, other.sql),
+        }
+    }
+
+    /// The number that a constant beside a boolean stands for: itself, or 1 and 0 for the words of truth.
+    fn constant_beside(&mut self, other: &Value, expr: &Expr) -> Option<f64> {
+        if let Some(text) = expr.as_text() {
+            return match truth_word(text) {
+                Some(truth) => Some(f64::from(u8::from(truth))),
+                None => {
+                    let problem = Problem::new(expr.span, format!("`{text}` is neither true nor false"));
+                    self.report.problem(problem.expecting(["'True'", "'False'", "1", "0"]));
+                    None
+                }
+            };
+        }
+        if matches!(other.class, TypeClass::Timestamp | TypeClass::Binary) {
+            self.report.fault(expr.span, format!("a boolean cannot be compared with {}", other.class.noun()));
+            return None;
+        }
+        expr.as_constant()
+    }
+
+    /// A value as it is to stand beside another one, in IN and CASE.
+    pub(super) fn beside(&mut self, one: &Value, other: Value, other_expr: &Expr) -> Value {
+        if !one.is_truth() {
+            return if other.is_truth() && matches!(one.class, TypeClass::Integer | TypeClass::Float) {
+                other.number()
+            } else {
+                other
+            };
+        }
+        match self.constant_beside(&other, other_expr) {
+            Some(0.0) => Value::boolean(sql::boolean(false)),
+            Some(1.0) => Value::boolean(sql::boolean(true)),
+            _ => other,
+        }
+    }
+
+    pub(super) fn in_list(&mut self, value: &'q Expr, list: &'q [Expr], negated: bool) -> Value {
+        let value_span = value.span;
+        let value = self.expr(value);
+        let mut items = Vec::with_capacity(list.len());
+        for expr in list {
+            let item = self.expr(expr);
+            let item = self.beside(&value, item, expr);
+            self.comparable(&value, &item, value_span.union(&expr.span));
+            items.push(item);
+        }
+        // One item that is neither 0 nor 1 makes numbers of all.
+        let booleans = items.iter().all(|item| item.is_truth() || item.class == TypeClass::Other);
+        let (expr, list) = if value.is_truth() && !booleans {
+            (value.number().sql, items.into_iter().map(|item| item.number().sql).collect())
+        } else {
+            (value.sql, items.into_iter().map(|item| item.sql).collect())
+        };
+        Value::boolean(SqlExpr::InList { expr: Box::new(sql::operand(expr)), list, negated })
+    }
+
+    pub(super) fn between(&mut self, value: &'q Expr, low: &'q Expr, high: &'q Expr, negated: bool) -> Value {
+        let span = value.span;
+        let value = self.expr(value).number();
+        let mut bounds = Vec::new();
+        for bound in [low, high] {
+            let bound_value = self.expr(bound).number();
+            self.comparable(&value, &bound_value, span.union(&bound.span));
+            bounds.push(Box::new(bound_value.sql));
+        }
+        let (Some(high), Some(low)) = (bounds.pop(), bounds.pop()) else { return Value::null() };
+        Value::boolean(SqlExpr::Between { expr: Box::new(value.sql), negated, low, high })
+    }
+
+    pub(super) fn distinct(&mut self, left: &'q Expr, right: &'q Expr, negated: bool) -> Value {
+        let left = self.expr(left);
+        let right_value = self.expr(right);
+        let right = self.beside(&left, right_value, right);
+        let (left, right) = if left.is_truth() == right.is_truth() { (left, right) } else { (left.number(), right.number()) };
+        let (left, right) = (Box::new(sql::operand(left.sql)), Box::new(sql::operand(right.sql)));
+        Value::boolean(if negated { SqlExpr::IsNotDistinctFrom(left, right) } else { SqlExpr::IsDistinctFrom(left, right) })
+    }
+
+    pub(super) fn is_null(&mut self, value: &'q Expr, negated: bool) -> Value {
+        let value = Box::new(sql::operand(self.expr(value).sql));
+        Value::boolean(if negated { SqlExpr::IsNotNull(value) } else { SqlExpr::IsNull(value) })
+    }
+
+    pub(super) fn is_truth(&mut self, value: &'q Expr, truth: Option<bool>, negated: bool) -> Value {
+        let condition = Box::new(sql::operand(self.condition(value)));
+        Value::boolean(match (truth, negated) {
+            (Some(true), false) => SqlExpr::IsTrue(condition),
+            (Some(true), true) => SqlExpr::IsNotTrue(condition),
+            (Some(false), false) => SqlExpr::IsFalse(condition),
+            (Some(false), true) => SqlExpr::IsNotFalse(condition),
+            (None, false) => SqlExpr::IsUnknown(condition),
+            (None, true) => SqlExpr::IsNotUnknown(condition),
+        })
+    }
+
+    pub(super) fn like(&mut self, expr: &'q Expr) -> Value {
+        let ExprKind::Like { value, pattern, escape, any_case, negated } = &expr.kind else { return Value::null() };
+        let value = self.text(value);
+        // The engine takes a backslash for an escape character, which ADQL does not have.
+        let pattern = match pattern.as_text() {
+            Some(text) => Box::new(sql::text(&escaped_pattern(text, *escape))),
+            None => {
+                if escape.is_some() {
+                    self.report.fault(pattern.span, "with ESCAPE the pattern must be a text in quotes");
+                }
+                self.text(pattern)
+            }
+        };
+        let (negated, any, escape_char) = (*negated, false, None);
+        Value::boolean(if *any_case {
+            SqlExpr::ILike { negated, any, expr: value, pattern, escape_char }
+        } else {
+            SqlExpr::Like { negated, any, expr: value, pattern, escape_char }
+        })
+    }
+
+    fn text(&mut self, expr: &'q Expr) -> Box<SqlExpr> {
+        let value = self.expr(expr);
+        if !matches!(value.class, TypeClass::Text | TypeClass::Other) {
+            self.report.fault(expr.span, format!("LIKE compares texts, and this is {}", value.class.noun()));
+        }
+        Box::new(sql::operand(value.sql))
+    }
+
+    /// Whether two values can be compared at all.
+    fn comparable(&mut self, one: &Value, two: &Value, span: Span) {
+        use TypeClass::{Binary, Circle, Float, Integer, Point, Polygon, Timestamp};
+        let clash = match (one.class, two.class) {
+            (Integer | Float, Timestamp | Binary) | (Timestamp | Binary, Integer | Float) => true,
+            (Point | Circle | Polygon, other) | (other, Point | Circle | Polygon) => other != TypeClass::Other,
+            _ => false,
+        };
+        if clash {
+            let message = format!("{} and {} cannot be compared", one.class.noun(), two.class.noun());
+            self.report.fault(span, message);
+        }
+    }
+}
+
+fn other_as_number(other: Value, constant: f64) -> SqlExpr {
+    match other.class {
+        TypeClass::Text => sql::integer(constant),
+        _ => other.number().sql,
+    }
+}
+
+fn compare(left: SqlExpr, operator: Comparison, right: SqlExpr) -> SqlExpr {
+    let op = match operator {
+        Comparison::Equal => BinaryOperator::Eq,
+        Comparison::NotEqual => BinaryOperator::NotEq,
+        Comparison::Less => BinaryOperator::Lt,
+        Comparison::LessOrEqual => BinaryOperator::LtEq,
+        Comparison::Greater => BinaryOperator::Gt,
+        Comparison::GreaterOrEqual => BinaryOperator::GtEq,
+    };
+    sql::binary(side(left), op, side(right))
+}
+
+/// One side of a comparison: arithmetic binds tighter and needs no parentheses, all else that is open does.
+fn side(expr: SqlExpr) -> SqlExpr {
+    use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus};
+    match &expr {
+        SqlExpr::BinaryOp { op: Plus | Minus | Multiply | Divide | Modulo, .. } => expr,
+        SqlExpr::UnaryOp { op: sqlparser::ast::UnaryOperator::Minus, .. } => expr,
+        _ => sql::operand(expr),
+    }
+}
+
+/// The comparison with its sides exchanged.
+fn mirrored(operator: Comparison) -> Comparison {
+    match operator {
+        Comparison::Less => Comparison::Greater,
+        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+        Comparison::Greater => Comparison::Less,
+        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+        same => same,
+    }
+}
+
+fn holds(value: f64, operator: Comparison, constant: f64) -> bool {
+    match operator {
+        Comparison::Equal => value == constant,
+        Comparison::NotEqual => value != constant,
+        Comparison::Less => value < constant,
+        Comparison::LessOrEqual => value <= constant,
+        Comparison::Greater => value > constant,
+        Comparison::GreaterOrEqual => value >= constant,
+    }
+}
+
+/// The words that stand for true and false.
+fn truth_word(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" | "yes" | "y" => Some(true),
+        "false" | "f" | "0" | "no" | "n" => Some(false),
+        _ => None,
+    }
+}
+
+/// The pattern with the engine's escape character.
+fn escaped_pattern(pattern: &str, escape: Option<char>) -> String {
+    let mut escaped = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        if Some(letter) == escape {
+            escaped.push('\\');
+            escaped.extend(letters.next());
+        } else if letter == '\\' {
+            escaped.push_str("\\\\");
+        } else {
+            escaped.push(letter);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_keep_their_meaning() {
+        assert_eq!(escaped_pattern(r"a\b%", None), r"a\\b%");
+        assert_eq!(escaped_pattern("10!%_", Some('!')), r"10\%_");
+        assert_eq!(escaped_pattern("10!", Some('!')), "10\\");
+    }
+}

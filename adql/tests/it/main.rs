@@ -1,0 +1,4 @@
+//! The crate's tests over data files (`tests/data`) and over random text.
+
+mod cases;
+mod random;
