@@ -20,7 +20,6 @@ pub struct Announcement {
     /// Its name.
     pub id: WorkerId,
     /// The address at which the czar and other workers reach it.
-    #[serde(with = "url_text")]
     #[serde(with = "address")]
     pub url: Url,
     /// Bytes it can still store.
@@ -38,7 +37,6 @@ pub struct Member {
     /// Its name.
     pub id: WorkerId,
     /// Its address.
-    #[serde(with = "url_text")]
     #[serde(with = "address")]
     pub url: Url,
     /// Whether it was heard of lately.
@@ -120,19 +118,5 @@ mod tests {
         ] {
             assert_eq!(check_worker_url(&Url::parse(url).unwrap()).is_ok(), good, "{url}");
         }
-    }
-}
-
-/// A URL as text in JSON.
-mod url_text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use url::Url;
-
-    pub(super) fn serialize<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(url.as_str())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
-        Url::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

@@ -81,12 +81,6 @@ impl OpenFile {
         Ok(parts.into_iter().flatten().collect())
     }
 
-    /// The bytes of one range.
-    pub(super) async fn read(self: &Arc<Self>, range: Range<u64>) -> io::Result<Bytes> {
-        let mut parts = self.read_ranges(std::slice::from_ref(&range)).await?;
-        parts.pop().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-    }
-
     /// The bytes of a range if they can be had without waiting for the disk.
     fn read_at_once(&self, range: &Range<u64>) -> io::Result<Option<Bytes>> {
         let length = range.end - range.start;
@@ -168,7 +162,7 @@ mod tests {
                 prop_assert_eq!(part.as_ref(), &content[range.start as usize..range.end as usize]);
             }
         });
-        assert!(runtime.block_on(file.read(199_999..200_001)).is_err());
+        assert!(runtime.block_on(file.read_ranges(&[0..1, 199_999..200_001])).is_err());
         assert!(OpenFile::open(folder.path()).is_err());
     }
 }
