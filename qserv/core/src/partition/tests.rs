@@ -156,6 +156,40 @@ proptest! {
         prop_assert!(pixelization.roots().contains(&cell));
     }
 
+    /// With radii as large as an order's cells allow, and from the corners of cells, where the way out is shortest.
+    #[test]
+    fn a_neighbourhood_holds_everything_within_its_radius(
+        kind in kinds(), at in positions(), exponent in -5.0..1.3, asides in prop::collection::vec((0.0..0.3, 0.0..360.0), 6),
+    ) {
+        let pixelization = kind.pixelization();
+        let mut radius_deg = 10_f64.powf(exponent);
+        let order = pixelization.neighbourhood_order(Angle::from_degrees(radius_deg));
+        let Some(order) = order else { return Ok(()) };
+        while pixelization.neighbourhood_order(Angle::from_degrees(radius_deg * 1.01)) == Some(order) {
+            radius_deg *= 1.01;
+        }
+        let at_cell = pixelization.cell(order, at.0, at.1);
+        let corners = match kind {
+            PixelizationKind::Healpix => cdshealpix::nested::vertices(order, at_cell.0).to_vec(),
+            PixelizationKind::H3 => {
+                let corners = h3o::CellIndex::try_from(at_cell.0).unwrap().boundary();
+                corners.iter().map(|corner| (corner.lng_radians(), corner.lat_radians())).collect()
+            }
+        };
+        for (lon, lat) in corners {
+            for (aside, bearing) in &asides {
+                let from = move_by((lon.to_degrees(), lat.to_degrees()), radius_deg * aside, *bearing);
+                let own = pixelization.cell(order, from.0, from.1);
+                let neighbours = pixelization.neighbours(order, own);
+                for way in 0..36 {
+                    let (lon, lat) = move_by(from, radius_deg, 10.0 * f64::from(way));
+                    let cell = pixelization.cell(order, lon, lat);
+                    prop_assert!(cell == own || neighbours.contains(&cell));
+                }
+            }
+        }
+    }
+
     #[test]
     fn sub_chunks_are_in_chunks(partition in partitions(), at in positions()) {
         let chunk = partition.chunk(at.0, at.1);

@@ -165,7 +165,12 @@ impl Polygon {
 
     fn contains_vector(&self, position: Vector) -> bool {
         if let Some(side) = self.convex_side {
-            return self.edges.iter().all(|edge| side * dot(edge.normal, position) >= -ON_EDGE);
+            let clearance = |edge: &Edge| side * dot(edge.normal, position);
+            let least = self.edges.iter().map(clearance).fold(f64::INFINITY, f64::min);
+            // Very near an edge, or beyond a very sharp corner near two of them: look closer.
+            if least.abs() > ON_EDGE {
+                return least > 0.0;
+            }
         }
         self.edges.iter().any(|edge| edge.holds(position)) || self.is_strictly_inside(position)
     }

@@ -150,3 +150,11 @@ proptest! {
         prop_assert_eq!(polygon.contains(position.0, position.1), polygon.contains_vector(vector));
     }
 }
+
+#[test]
+fn a_sharp_corner_ends_where_it_ends() {
+    // Edges 0.1 micro radians apart; the pole is 0.35 milli arc seconds beyond the corner where they meet.
+    let sliver = [(270.000_001_6, 42.81), (270.000_011_8, 1.0), (270.000_007_1, 89.999_999_904)];
+    let sliver = Polygon::new(&sliver).unwrap();
+    assert!(!sliver.contains(0.0, 90.0) && sliver.contains(270.000_007_1, 89.999_999_904));
+}
