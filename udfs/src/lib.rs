@@ -1,1 +1,59 @@
-//! qserv-udfs
+//! The functions of the sky in SQL, for DataFusion: geometry on the sphere, geometry values, and sciSQL's functions.
+//!
+//! # The life of one call
+//! Take `scisql_s2PtInCircle(ra, decl, 10, -5, 0.5) = 1`.
+//! 1. A session registers every function of [`all`]. Names are lower case, because SQL folds unquoted names; the usual
+//!    spelling (`scisql_s2PtInCircle`) is an alias.
+//! 2. While the query is planned, the arguments become `Float64` (integers, decimals and NULL too); a wrong number or
+//!    type of arguments is refused in the user's words ([`external`]).
+//! 3. While it is optimised, constant arguments are checked, so that `CIRCLE(10, -95, 1)` is an error even over an empty
+//!    table. Calls with nothing but constants are folded away. The engine asks [`tested_region`] which region a call with
+//!    a constant shape tests, and drops chunks, row groups and pages that it does not touch.
+//! 4. While it runs, a shape of constants is built once a batch and the loop over the rows only tests; a shape of columns
+//!    is built again only where a row's differs from that of the row before.
+//!
+//! # Where things are
+//! One function is one file: a constant `DEFINITION` with its names, arguments, documentation and body, listed in
+//! `definition.rs`'s terms. `geometry` and `value` hold the functions that ADQL's own geometry is translated to
+//! (`qserv_*`), `scisql` those that LSST queries call by name. [`signatures`] gives the latter to TAP's capabilities and
+//! to the ADQL checker, and [`manual`] writes the page of the manual.
+//!
+//! What is absent: sphere geometry itself (it is `qserv_core::sky`), rows of tables, chunks.
+
+mod containment;
+mod definition;
+pub mod error;
+mod function;
+mod geometry;
+mod manual;
+mod numbers;
+mod region;
+mod scisql;
+mod signature;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::ScalarUDF;
+
+use definition::Definition;
+use function::Function;
+
+pub use error::external;
+pub use manual::manual;
+pub use region::{TestedRegion, tested_region};
+pub use signature::{Parameter, Signature, signatures};
+
+/// Every function, ready to be registered with a session. Czar and workers must register the same ones.
+#[must_use]
+pub fn all() -> Vec<Arc<ScalarUDF>> {
+    definitions().map(|definition| Arc::new(ScalarUDF::new_from_impl(Function::new(definition)))).collect()
+}
+
+/// What [`all`] is made from, in the order of the manual.
+fn definitions() -> impl Iterator<Item = &'static Definition> {
+    [scisql::DEFINITIONS, geometry::DEFINITIONS, value::DEFINITIONS].into_iter().flatten().copied()
+}

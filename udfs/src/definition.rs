@@ -1,0 +1,267 @@
+//! What one function is: its names, its arguments, its documentation and what it does, as data.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field};
+use qserv_core::sky::Region;
+use qserv_core::{Error, Result};
+
+use crate::numbers::Numbers;
+
+/// One function. Each file of `geometry`, `value` and `scisql` holds one of these.
+pub(crate) struct Definition {
+    /// Its usual spelling, for example `scisql_angSep`. It is registered in lower case, with this as an alias.
+    pub(crate) name: &'static str,
+    /// What the user who called it wrote, for error messages: `name` itself, or the ADQL function it stands for.
+    pub(crate) known_as: &'static str,
+    pub(crate) audience: Audience,
+    /// What it returns, in a sentence or a few.
+    pub(crate) summary: &'static str,
+    /// What NULL, NaN, infinities and impossible values give.
+    pub(crate) missing: &'static str,
+    /// A query that uses it.
+    pub(crate) example: &'static str,
+    /// The argument lists it takes; at least one.
+    pub(crate) forms: &'static [Form],
+    pub(crate) returns: Returns,
+    pub(crate) body: Body,
+}
+
+/// Who writes calls of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Users, by its name.
+    Users,
+    /// The translation of ADQL's geometry to SQL; users know it by its ADQL name.
+    Translation,
+}
+
+/// One list of arguments.
+pub(crate) struct Form {
+    pub(crate) arguments: &'static [Argument],
+    /// Vertices that follow `arguments`, each a longitude and a latitude in degrees.
+    pub(crate) vertices: Option<Vertices>,
+}
+
+/// How many vertices a polygon may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vertices {
+    pub(crate) at_least: usize,
+    pub(crate) at_most: usize,
+}
+
+/// One argument.
+pub(crate) struct Argument {
+    pub(crate) name: &'static str,
+    pub(crate) kind: ArgumentKind,
+    /// What it means, with its unit.
+    pub(crate) meaning: &'static str,
+}
+
+/// What an argument may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ArgumentKind {
+    /// Any number; it is taken as `Float64`.
+    Number,
+    /// A point, as `POINT(..)` makes it.
+    Point,
+}
+
+/// What a function returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Returns {
+    Boolean,
+    Integer,
+    Double,
+    Point,
+    Circle,
+    Polygon,
+}
+
+/// What a function does.
+pub(crate) enum Body {
+    /// A containment test: the first two arguments are a position, the rest is the shape that `build` makes.
+    Test { build: Build, rules: TestRules },
+    /// A function of numbers. `check` sees the arguments (`None` for a column or NULL) and refuses impossible constants;
+    /// `evaluate` gives so many rows.
+    Numbers { check: fn(&[Option<f64>]) -> Result<()>, evaluate: fn(&[Numbers], usize) -> ArrayRef },
+    /// One coordinate of a point: 0 the longitude, 1 the latitude.
+    Coordinate(usize),
+}
+
+/// Makes the region of a shape's arguments. `Ok(None)` is a legal shape without any position in it.
+pub(crate) type Build = fn(&[f64]) -> Result<Option<Region>>;
+
+/// What a containment test makes of NULL and of impossible values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TestRules {
+    /// A BOOLEAN. NULL for a NULL; a shape of constants that cannot be is an error, one of columns gives NULL.
+    Adql,
+    /// INTEGER 1 or 0. 0 for a NULL; NULL for a position or shape that cannot be.
+    SciSql,
+}
+
+/// An argument that is a number.
+pub(crate) const fn number(name: &'static str, meaning: &'static str) -> Argument {
+    Argument { name, kind: ArgumentKind::Number, meaning }
+}
+
+/// The position that a test tests.
+pub(crate) const LON: Argument = number("lon", "longitude of the position to test, in degrees");
+/// The position that a test tests.
+pub(crate) const LAT: Argument = number("lat", "latitude of the position to test, in degrees");
+/// The centre of a shape.
+pub(crate) const CENTER_LON: Argument = number("center_lon", "longitude of the centre, in degrees");
+/// The centre of a shape.
+pub(crate) const CENTER_LAT: Argument = number("center_lat", "latitude of the centre, in degrees");
+
+impl Form {
+    /// A list of just these arguments.
+    pub(crate) const fn fixed(arguments: &'static [Argument]) -> Self {
+        Self { arguments, vertices: None }
+    }
+
+    /// Whether so many arguments are one of its lists.
+    pub(crate) fn accepts(&self, count: usize) -> bool {
+        match self.vertices {
+            None => count == self.arguments.len(),
+            Some(Vertices { at_least, at_most }) => {
+                let Some(rest) = count.checked_sub(self.arguments.len()) else { return false };
+                let vertices = rest / 2;
+                rest % 2 == 0 && (at_least..=at_most).contains(&vertices)
+            }
+        }
+    }
+
+    /// What the argument at this place may be. Vertices are numbers.
+    pub(crate) fn kind(&self, index: usize) -> ArgumentKind {
+        self.arguments.get(index).map_or(ArgumentKind::Number, |argument| argument.kind)
+    }
+
+    /// The names of the arguments, with so many vertices if it takes any.
+    pub(crate) fn names(&self, vertices: usize) -> Vec<String> {
+        let fixed = self.arguments.iter().map(|argument| argument.name.to_owned());
+        let vertices = if self.vertices.is_some() { vertices } else { 0 };
+        fixed.chain((1..=vertices).flat_map(|n| [format!("v{n}_lon"), format!("v{n}_lat")])).collect()
+    }
+
+    fn count_in_words(&self) -> String {
+        match self.vertices {
+            None => self.arguments.len().to_string(),
+            Some(Vertices { at_least, at_most }) => {
+                let vertices = format!("{at_least} to {at_most} vertices");
+                match self.arguments.len() {
+                    0 => format!("{vertices} of two"),
+                    fixed => format!("{fixed} and then {vertices} of two"),
+                }
+            }
+        }
+    }
+}
+
+impl ArgumentKind {
+    /// Its type as TAPRegExt writes it.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::Number => "DOUBLE",
+            Self::Point => "POINT",
+        }
+    }
+}
+
+impl Returns {
+    /// Its type as TAPRegExt writes it.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::Boolean => "BOOLEAN",
+            Self::Integer => "INTEGER",
+            Self::Double => "DOUBLE",
+            Self::Point => "POINT",
+            Self::Circle => "CIRCLE",
+            Self::Polygon => "POLYGON",
+        }
+    }
+
+    /// Its type in Arrow.
+    pub(crate) fn data_type(self) -> DataType {
+        match self {
+            Self::Boolean => DataType::Boolean,
+            Self::Integer => DataType::Int32,
+            Self::Double => DataType::Float64,
+            Self::Point | Self::Circle | Self::Polygon => {
+                DataType::List(Field::new_list_field(DataType::Float64, true).into())
+            }
+        }
+    }
+
+    /// DALI's name of a geometry value's serialisation, which its field carries as metadata `xtype`.
+    pub(crate) fn xtype(self) -> Option<&'static str> {
+        match self {
+            Self::Boolean | Self::Integer | Self::Double => None,
+            Self::Point => Some("point"),
+            Self::Circle => Some("circle"),
+            Self::Polygon => Some("polygon"),
+        }
+    }
+}
+
+impl Definition {
+    /// The form that takes so many arguments.
+    ///
+    /// # Errors
+    /// Invalid, if none does.
+    pub(crate) fn form(&self, count: usize) -> Result<&Form> {
+        self.forms.iter().find(|form| form.accepts(count)).ok_or_else(|| {
+            let expected: Vec<String> = self.forms.iter().map(Form::count_in_words).collect();
+            let expected = expected.join(" or ");
+            Error::invalid(format!("{} takes {expected} arguments, not {count}", self.name_for_messages()))
+        })
+    }
+
+    /// Refuses impossible constants. `constants` are the arguments, `None` for a column or NULL.
+    ///
+    /// # Errors
+    /// Invalid, in the user's words.
+    pub(crate) fn check(&self, constants: &[Option<f64>]) -> Result<()> {
+        let checked = match &self.body {
+            Body::Test { rules: TestRules::SciSql, .. } | Body::Coordinate(_) => Ok(()),
+            Body::Test { build, rules: TestRules::Adql } => {
+                let (position, shape) = constants.split_at(constants.len().min(2));
+                let shape: Option<Vec<f64>> = shape.iter().copied().collect();
+                check_latitude(position.get(1).copied().flatten())
+                    .and_then(|()| shape.map_or(Ok(()), |shape| build(&shape).map(drop)))
+            }
+            Body::Numbers { check, .. } => check(constants),
+        };
+        checked.map_err(|error| self.explain(error))
+    }
+
+    /// Says in which function an error arose.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        error.with("function", self.name_for_messages())
+    }
+
+    /// What the user wrote.
+    pub(crate) fn name_for_messages(&self) -> &'static str {
+        self.known_as
+    }
+
+    /// Whether a NULL in any argument always gives NULL.
+    pub(crate) fn is_strict(&self) -> bool {
+        !matches!(self.body, Body::Test { rules: TestRules::SciSql, .. })
+    }
+}
+
+/// Refuses a constant latitude beyond a pole. NaN passes: it is no position, but no mistake of the query's either.
+pub(crate) fn check_latitude(latitude_deg: Option<f64>) -> Result<()> {
+    match latitude_deg {
+        Some(latitude) if latitude.abs() > 90.0 => {
+            Err(Error::invalid(format!("a latitude must be in -90..90 degrees, not {latitude}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// For functions to which no constant is a mistake.
+pub(crate) fn check_nothing(_: &[Option<f64>]) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! A [`Definition`] as DataFusion calls it.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray};
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use datafusion::common::exec_datafusion_err;
+use datafusion::error::Result;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::scalar::ScalarValue;
+use qserv_core::Error;
+
+use crate::containment;
+use crate::definition::{ArgumentKind, Body, Definition, Returns, TestRules, check_latitude};
+use crate::error::external;
+use crate::manual;
+use crate::numbers::{self, Numbers};
+
+/// The key of the field metadata that names a geometry value's DALI serialisation.
+const XTYPE: &str = "xtype";
+
+/// One function in a session.
+pub(crate) struct Function {
+    definition: &'static Definition,
+    name: String,
+    aliases: Vec<String>,
+    signature: Signature,
+    documentation: Documentation,
+}
+
+impl Function {
+    /// The function of a definition.
+    pub(crate) fn new(definition: &'static Definition) -> Self {
+        let name = definition.name.to_ascii_lowercase();
+        let aliases = if name == definition.name { Vec::new() } else { vec![definition.name.to_owned()] };
+        // Coercion of our own accepts every call and leaves the refusal to `return_field_from_args`: what that says
+        // reaches the user whole, while DataFusion turns an error of coercion into text of its own.
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Self { definition, name, aliases, signature, documentation: manual::documentation(definition) }
+    }
+
+    fn evaluate(&self, arguments: &[Numbers], rows: usize) -> Result<ArrayRef> {
+        if arguments.iter().filter_map(Numbers::rows).any(|length| length != rows) {
+            return Err(external(
+                Error::internal("arguments of different lengths").with("function", self.definition.name),
+            ));
+        }
+        let constants: Vec<Option<f64>> = arguments.iter().map(Numbers::constant).collect();
+        match &self.definition.body {
+            Body::Test { build, rules: TestRules::Adql } => {
+                let result = check_latitude(constants.get(1).copied().flatten())
+                    .and_then(|()| containment::adql(arguments, rows, *build));
+                Ok(Arc::new(result.map_err(|error| external(self.definition.explain(error)))?))
+            }
+            Body::Test { build, rules: TestRules::SciSql } => {
+                Ok(Arc::new(containment::scisql(arguments, rows, *build)))
+            }
+            Body::Numbers { evaluate, .. } => {
+                self.definition.check(&constants).map_err(external)?;
+                Ok(evaluate(arguments, rows))
+            }
+            // Its argument is no number: it never comes here.
+            Body::Coordinate(_) => Err(exec_datafusion_err!("{} takes a point", self.name)),
+        }
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Function").field(&self.definition.name).finish()
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.definition.returns.data_type())
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let form = self.definition.forms.iter().find(|form| form.accepts(types.len()));
+        let coerce = |(index, data_type): (usize, &DataType)| match form.map(|form| form.kind(index)) {
+            Some(ArgumentKind::Number) if is_number(data_type) => DataType::Float64,
+            Some(ArgumentKind::Point) if is_list_of_numbers(data_type) => Returns::Point.data_type(),
+            _ => data_type.clone(),
+        };
+        Ok(types.iter().enumerate().map(coerce).collect())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let definition = self.definition;
+        let form = definition.form(args.arg_fields.len()).map_err(external)?;
+        for (index, field) in args.arg_fields.iter().enumerate() {
+            let (accepted, expected) = match form.kind(index) {
+                ArgumentKind::Number => (is_number(field.data_type()), "a number"),
+                ArgumentKind::Point => {
+                    let is_other_shape = field.metadata().get(XTYPE).is_some_and(|xtype| xtype != "point");
+                    (is_list_of_numbers(field.data_type()) && !is_other_shape, "a point")
+                }
+            };
+            if !accepted {
+                let name = definition.name_for_messages();
+                let message = format!("argument {} of {name} must be {expected}", index + 1);
+                return Err(external(Error::invalid(message).with("it is", type_in_words(field))));
+            }
+        }
+        // sciSQL's tests and conversions give NULL for impossible values, so only these three never do on their own.
+        let own_nulls = matches!(definition.body, Body::Test { .. }) || definition.returns == Returns::Double;
+        let nullable = own_nulls || args.arg_fields.iter().any(|field| field.is_nullable());
+        let field = Field::new(self.name(), definition.returns.data_type(), nullable);
+        Ok(Arc::new(match definition.returns.xtype() {
+            Some(xtype) => field.with_metadata([(XTYPE.to_owned(), xtype.to_owned())].into()),
+            None => field,
+        }))
+    }
+
+    fn is_strict(&self) -> bool {
+        self.definition.is_strict()
+    }
+
+    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        // Checked here as well as when it runs: over no rows at all a mistake in the query must still be told.
+        let constants: Vec<Option<f64>> = args.iter().map(literal).collect();
+        self.definition.check(&constants).map_err(external)?;
+        Ok(ExprSimplifyResult::Original(args))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.definition.form(args.args.len()).map_err(external)?;
+        let all_constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if all_constant { 1 } else { args.number_rows };
+        let result = match (&self.definition.body, args.args.as_slice()) {
+            (Body::Coordinate(index), [point]) => Arc::new(coordinate(point, *index, rows)?) as ArrayRef,
+            (_, arguments) => {
+                let numbers = arguments.iter().map(Numbers::new).collect::<Result<Vec<_>>>()?;
+                self.evaluate(&numbers, rows)?
+            }
+        };
+        if all_constant {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
+    }
+}
+
+/// The number that an expression is, if it is a literal and not NULL.
+fn literal(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Literal(scalar, _) if is_number(&scalar.data_type()) => numbers::constant(scalar).ok().flatten(),
+        Expr::Cast(cast) => literal(&cast.expr),
+        _ => None,
+    }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null => true,
+        DataType::Dictionary(_, values) => is_number(values),
+        DataType::RunEndEncoded(_, values) => is_number(values.data_type()),
+        other => other.is_numeric(),
+    }
+}
+
+fn is_list_of_numbers(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null => true,
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            is_number(item.data_type())
+        }
+        _ => false,
+    }
+}
+
+/// What an argument is, for a user who does not know Arrow.
+fn type_in_words(field: &Field) -> String {
+    if let Some(xtype) = field.metadata().get(XTYPE) {
+        return format!("a {xtype}");
+    }
+    let words = match field.data_type() {
+        DataType::Boolean => "a boolean",
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text",
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "binary data",
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => "a time",
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => "an array",
+        other if other.is_numeric() => "a number",
+        _ => "something else",
+    };
+    words.to_owned()
+}
+
+/// One coordinate of each point; NULL where the point is NULL or has no such coordinate.
+fn coordinate(points: &ColumnarValue, index: usize, rows: usize) -> Result<Float64Array> {
+    let points = cast(&points.to_array(rows)?, &Returns::Point.data_type())?;
+    let points: &ListArray = points.as_list::<i32>();
+    let values = points.values().as_primitive::<Float64Type>();
+    let pick = |row: usize| -> Option<f64> {
+        let place = usize::try_from(*points.value_offsets().get(row)?).ok()? + index;
+        let end = usize::try_from(*points.value_offsets().get(row + 1)?).ok()?;
+        (points.is_valid(row) && place < end && values.is_valid(place)).then(|| values.value(place))
+    };
+    let picked: Vec<f64> = (0..points.len()).map(|row| pick(row).unwrap_or(f64::NAN)).collect();
+    let present = (0..points.len()).map(|row| pick(row).is_some()).collect::<NullBuffer>();
+    Ok(Float64Array::new(picked.into(), (present.null_count() > 0).then_some(present)))
+}

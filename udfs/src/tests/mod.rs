@@ -1,0 +1,159 @@
+//! The functions against plain formulas, and in SQL.
+
+mod mixes;
+mod reference;
+mod sql;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Float64Array};
+use arrow::datatypes::{DataType, Field};
+use datafusion::config::ConfigOptions;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF};
+use datafusion::scalar::ScalarValue;
+use qserv_core::ErrorKind;
+
+use crate::{all, definitions, manual, signatures};
+
+/// The function of this name, in any spelling.
+fn function(name: &str) -> Arc<ScalarUDF> {
+    all().into_iter().find(|function| function.name().eq_ignore_ascii_case(name)).expect(name)
+}
+
+/// Calls a function as an executing plan does.
+fn call(name: &str, args: Vec<ColumnarValue>, rows: usize) -> Result<ColumnarValue> {
+    let function = function(name);
+    let arg_fields: Vec<_> = args.iter().map(|arg| Arc::new(Field::new("argument", arg.data_type(), true))).collect();
+    let scalar_arguments = vec![None; args.len()];
+    let return_field = function
+        .return_field_from_args(ReturnFieldArgs { arg_fields: &arg_fields, scalar_arguments: &scalar_arguments })?;
+    let config_options = Arc::new(ConfigOptions::default());
+    function.invoke_with_args(ScalarFunctionArgs { args, arg_fields, number_rows: rows, return_field, config_options })
+}
+
+/// Calls a function of constants and gives its one value.
+fn scalar(name: &str, args: &[Option<f64>]) -> Result<ScalarValue> {
+    let args = args.iter().map(|arg| ColumnarValue::Scalar(ScalarValue::Float64(*arg))).collect();
+    match call(name, args, 7)? {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(_) => panic!("constants must give a constant"),
+    }
+}
+
+/// Calls a function of columns.
+fn columns(name: &str, args: &[Vec<Option<f64>>]) -> Result<ArrayRef> {
+    let rows = args.first().map_or(0, Vec::len);
+    let args = args.iter().map(|arg| column(arg.clone())).collect();
+    call(name, args, rows)?.into_array(rows)
+}
+
+fn column(values: Vec<Option<f64>>) -> ColumnarValue {
+    ColumnarValue::Array(Arc::new(Float64Array::from(values)))
+}
+
+/// The error of ours that DataFusion carries.
+fn ours(error: &DataFusionError) -> &qserv_core::Error {
+    match error.find_root() {
+        DataFusionError::External(inner) => inner.downcast_ref().expect("an error of ours"),
+        other => panic!("not an error of ours: {other}"),
+    }
+}
+
+#[test]
+fn names_are_lower_case_with_the_usual_spelling_as_alias_and_unique() {
+    let mut names: Vec<String> = Vec::new();
+    for function in all() {
+        assert_eq!(function.name(), function.name().to_ascii_lowercase());
+        assert!(function.aliases().iter().all(|alias| alias.eq_ignore_ascii_case(function.name())));
+        names.push(function.name().to_owned());
+        names.extend(function.aliases().iter().cloned());
+    }
+    assert_eq!(function("scisql_angSep").aliases(), ["scisql_angSep"]);
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    assert_eq!(all().len(), 20);
+}
+
+#[test]
+fn a_wrong_number_of_arguments_is_refused_in_words() {
+    let error = |name: &str, count: usize| {
+        let error = scalar(name, &vec![Some(1.0); count]).unwrap_err();
+        assert_eq!(ours(&error).kind(), ErrorKind::Invalid);
+        ours(&error).message().to_owned()
+    };
+    assert_eq!(error("scisql_angSep", 5), "scisql_angSep takes 4 or 6 arguments, not 5");
+    assert_eq!(
+        error("scisql_s2PtInCPoly", 6),
+        "scisql_s2PtInCPoly takes 2 and then 3 to 20 vertices of two arguments, not 6"
+    );
+    assert_eq!(
+        error("scisql_s2PtInCPoly", 44),
+        "scisql_s2PtInCPoly takes 2 and then 3 to 20 vertices of two arguments, not 44"
+    );
+    assert_eq!(
+        error("qserv_polygon", 5),
+        format!("POLYGON takes 3 to {} vertices of two arguments, not 5", qserv_core::sky::MOST_VERTICES)
+    );
+    for definition in definitions() {
+        assert_eq!(error(definition.name, 0).rsplit_once(' ').unwrap().1, "0");
+    }
+}
+
+#[test]
+fn a_wrong_type_of_argument_is_refused_in_words() {
+    let text = || ColumnarValue::Scalar(ScalarValue::from("12h"));
+    let error = call("scisql_nanojanskyToAbMag", vec![text()], 1).unwrap_err();
+    assert_eq!(ours(&error).to_string(), "argument 1 of scisql_nanojanskyToAbMag must be a number (it is: text)");
+    let error = call("qserv_coord1", vec![text()], 1).unwrap_err();
+    assert_eq!(ours(&error).to_string(), "argument 1 of COORD1 must be a point (it is: text)");
+}
+
+#[test]
+fn other_numeric_types_are_taken_too() {
+    let whole = ColumnarValue::Array(Arc::new(arrow::array::Int32Array::from(vec![Some(0), None])));
+    let found = call("qserv_distance", vec![whole.clone(), whole.clone(), whole.clone(), whole], 2).unwrap();
+    let found = found.into_array(2).unwrap();
+    assert_eq!(found.as_ref(), &Float64Array::from(vec![Some(0.0), None]) as &dyn Array);
+    let types = [DataType::Decimal128(9, 4), DataType::Float32, DataType::UInt64, DataType::Null];
+    assert_eq!(function("scisql_angSep").inner().coerce_types(&types).unwrap(), vec![DataType::Float64; 4]);
+}
+
+#[test]
+fn signatures_are_those_of_the_functions_that_users_call() {
+    let signatures = signatures();
+    assert!(signatures.iter().all(|signature| signature.name.starts_with("scisql_")));
+    let forms = |name: &str| -> Vec<String> {
+        signatures.iter().filter(|signature| signature.name == name).map(|signature| signature.form.clone()).collect()
+    };
+    assert_eq!(
+        forms("scisql_angSep"),
+        [
+            "scisql_angSep(lon1 DOUBLE, lat1 DOUBLE, lon2 DOUBLE, lat2 DOUBLE) -> DOUBLE",
+            "scisql_angSep(x1 DOUBLE, y1 DOUBLE, z1 DOUBLE, x2 DOUBLE, y2 DOUBLE, z2 DOUBLE) -> DOUBLE",
+        ]
+    );
+    let polygons = forms("scisql_s2PtInCPoly");
+    assert_eq!(polygons.len(), 18);
+    assert_eq!(
+        polygons[0],
+        "scisql_s2PtInCPoly(lon DOUBLE, lat DOUBLE, v1_lon DOUBLE, v1_lat DOUBLE, v2_lon DOUBLE, v2_lat DOUBLE, \
+         v3_lon DOUBLE, v3_lat DOUBLE) -> INTEGER"
+    );
+    assert!(polygons[17].contains("v20_lat"));
+    assert_eq!(signatures.len(), 9 + 1 + 17);
+}
+
+#[test]
+fn the_manual_documents_every_function() {
+    let manual = manual();
+    for function in all() {
+        let documentation = function.documentation().unwrap();
+        assert!(!documentation.description.is_empty() && documentation.sql_example.is_some());
+        assert!(manual.to_ascii_lowercase().contains(&format!("### `{}`", function.name())));
+    }
+    assert!(manual.contains("scisql_s2PtInCPoly(lon, lat, v1_lon, v1_lat, v2_lon, v2_lat, v3_lon, v3_lat, ...)"));
+    assert!(manual.ends_with('\n'));
+}
