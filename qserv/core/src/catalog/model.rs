@@ -93,6 +93,49 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    /// Every type.
+    pub const ALL: [Self; 13] = [
+        Self::Boolean,
+        Self::Byte,
+        Self::Short,
+        Self::Int,
+        Self::Long,
+        Self::Float,
+        Self::Double,
+        Self::Char,
+        Self::String,
+        Self::Unicode,
+        Self::Text,
+        Self::Binary,
+        Self::Timestamp,
+    ];
+
+    /// The Felis name, for example `double`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Byte => "byte",
+            Self::Short => "short",
+            Self::Int => "int",
+            Self::Long => "long",
+            Self::Float => "float",
+            Self::Double => "double",
+            Self::Char => "char",
+            Self::String => "string",
+            Self::Unicode => "unicode",
+            Self::Text => "text",
+            Self::Binary => "binary",
+            Self::Timestamp => "timestamp",
+        }
+    }
+
+    /// The type of a Felis name; `None` for any other text.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|datatype| datatype.name() == name)
+    }
+
     /// The Arrow type in which values of this column are stored and answered.
     #[must_use]
     pub fn arrow(self) -> DataType {
@@ -158,6 +201,8 @@ impl Column {
         put(field_metadata::DESCRIPTION, &self.description);
         put(field_metadata::XTYPE, &self.xtype);
         put(field_metadata::ARRAYSIZE, &self.arraysize);
+        let ascii = matches!(self.datatype, ColumnType::Char | ColumnType::String);
+        put(field_metadata::DATATYPE, &ascii.then(|| "char".to_owned()));
         Field::new(&self.name, self.datatype.arrow(), self.nullable).with_metadata(metadata)
     }
 }
@@ -363,6 +408,12 @@ impl SegmentRole {
             Self::KeyIndex => "key_index",
         }
     }
+
+    /// The role of a name that [`SegmentRole::as_str`] gave; `None` for any other text.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Rows, Self::Overlap, Self::RowsByRight, Self::KeyIndex].into_iter().find(|role| role.as_str() == name)
+    }
 }
 
 /// A spherical cap that holds every position of a segment.
@@ -498,6 +549,24 @@ pub enum TransactionState {
     Committed,
     /// Given up; nothing of it is visible, its files are garbage.
     Aborted,
+}
+
+impl TransactionState {
+    /// `open`, `committed` or `aborted`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Committed => "committed",
+            Self::Aborted => "aborted",
+        }
+    }
+
+    /// The state of a name that [`TransactionState::as_str`] gave; `None` for any other text.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Open, Self::Committed, Self::Aborted].into_iter().find(|state| state.as_str() == name)
+    }
 }
 
 /// A group of loads that become visible together.
