@@ -1,7 +1,7 @@
 //! The syntax tree of a query as its author wrote it: every node knows its place in the text.
 //!
-//! It holds ADQL and nothing else, so that the passes behind it can match every case. Operators of AND and OR are flat
-//! lists, and joins too: long chains of them make the tree wider, never deeper.
+//! It holds ADQL and nothing else, so that the passes behind it can match every case. AND, OR, joins and set operations
+//! are flat lists: long chains of them make the tree wider, never deeper.
 
 use sqlparser::tokenizer::Span;
 
@@ -60,7 +60,18 @@ pub(crate) enum Body {
     Select(Box<Select>),
     /// A query in parentheses.
     Query(Box<Query>),
-    SetOperation { operator: SetOperator, all: bool, operator_span: Span, left: Box<Body>, right: Box<Body> },
+    /// Operations from left to right. INTERSECT, which binds tighter, has an entry of its own as an operand.
+    Operations { first: Box<Body>, links: Vec<SetLink> },
+}
+
+/// One set operation with what stands on its right.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SetLink {
+    pub(crate) operator: SetOperator,
+    pub(crate) all: bool,
+    /// The operator's word.
+    pub(crate) span: Span,
+    pub(crate) right: Body,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

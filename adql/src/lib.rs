@@ -76,3 +76,8 @@ pub fn translate(text: &str, names: &dyn Names, options: &Options) -> Result<Tra
     // Without a tree there is a fault, and the line above has returned it.
     translated.map(|translated| Translated { warnings, ..translated }).ok_or_else(Vec::new)
 }
+
+/// The examples of the README, kept true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

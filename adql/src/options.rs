@@ -28,14 +28,15 @@ pub struct Options {
     pub functions: Vec<FunctionSignature>,
     /// Longest query in bytes. The default, 1 MiB, holds an IN list of fifty thousand 64-bit keys.
     pub max_text_bytes: usize,
-    /// How deep parentheses, function calls and sub-queries may be nested. The default, 100, is beyond what people and
+    /// How deep parentheses, function calls and sub-queries may be nested; a sub-query counts for four levels. The default, 100, is beyond what people and
     /// query builders write, and keeps every recursive pass within the smallest thread stack in use (2 MiB).
     pub max_depth: usize,
     /// How many operators of one rank may follow each other without parentheses (`a + b + c ..`; AND, OR and commas are
-    /// not counted), and how many set operations. Each makes the syntax tree one level deeper. Default 300.
+    /// not counted). Each makes the syntax tree one level deeper. Default 300.
     pub max_chain: usize,
-    /// How many nodes of the syntax tree translation may visit; aliases that stand for long expressions are visited
-    /// again wherever they are used. The default, one million, is about a second of work.
+    /// How many nodes of the syntax tree translation may visit, and half as many as the text may have tokens; aliases that
+    /// stand for long expressions are visited again wherever they are used. A node takes about half a kilobyte, so that
+    /// the default, 250,000, keeps one query near 100 MB.
     pub max_nodes: usize,
     /// How many faults are reported at once. Default 20: more are not read.
     pub max_faults: usize,
@@ -51,7 +52,7 @@ impl Default for Options {
             max_text_bytes: 1 << 20,
             max_depth: 100,
             max_chain: 300,
-            max_nodes: 1_000_000,
+            max_nodes: 250_000,
             max_faults: 20,
         }
     }

@@ -47,6 +47,11 @@ pub(crate) fn tokens(text: &str, options: &Options, report: &mut Report<'_>) -> 
     if report.has_faults() {
         return None;
     }
+    if kept.len() > options.max_nodes.saturating_mul(2) {
+        let message = format!("the query has {} words and signs; at most {} are accepted", kept.len(), options.max_nodes.saturating_mul(2));
+        report.fault(at(Location::new(1, 1)), format!("{message} (max_nodes)"));
+        return None;
+    }
     kept.push(TokenWithSpan::new(Token::EOF, at(end)));
     Some(kept)
 }

@@ -35,7 +35,7 @@ impl Parser<'_> {
             if lowest <= rank::PREDICATE
                 && let Some(negated) = self.begins_predicate()
             {
-                left = self.predicate(left, negated)?;
+                left = self.nested(|parser| parser.predicate(left, negated))?;
                 if self.begins_predicate().is_some() {
                     return self.fail(self.span(), "comparisons cannot follow each other; join them with AND or use parentheses");
                 }
@@ -172,7 +172,10 @@ impl Parser<'_> {
         if lexical::is_structural(word) {
             self.could_be("a value, a column or a function");
             let mut problem = self.unexpected();
-            problem.suggestions = vec![format!("\"{word}\"")];
+            if !self.is_any_word(0, &["FROM", "WHERE", "AND", "OR", "THEN", "ELSE", "END"]) {
+                problem.message = format!("{} is a reserved word and cannot stand here", word.to_ascii_uppercase());
+                problem.suggestions = vec![format!("\"{word}\"")];
+            }
             return Err(problem);
         }
         if self.peek_at(1) == &Token::LParen {

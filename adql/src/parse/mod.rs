@@ -45,6 +45,9 @@ pub(crate) fn parse(text: &str, options: &Options, report: &mut Report<'_>) -> O
 /// engine's planner takes grows faster than their number.
 const MAX_TABLES: usize = 500;
 
+/// How many levels of nesting a query in a query counts for: every pass needs more stack for it than for an expression.
+const LEVELS_OF_QUERY: usize = 4;
+
 /// A place in the tokens, and what has been learnt on the way there.
 struct Parser<'t> {
     tokens: &'t [TokenWithSpan],
@@ -57,6 +60,7 @@ struct Parser<'t> {
     /// What the standard refuses and the service takes.
     liberties: Vec<(Span, &'static str)>,
     tables: usize,
+    set_operations: usize,
     /// Height of the tallest expression, and number of expressions, in the query that is being read.
     tallest: u32,
     count: u32,
@@ -73,6 +77,7 @@ impl<'t> Parser<'t> {
             expected: Vec::new(),
             liberties: Vec::new(),
             tables: 0,
+            set_operations: 0,
             tallest: 0,
             count: 0,
         }
@@ -225,13 +230,18 @@ impl<'t> Parser<'t> {
 
     /// Runs `parse` one level deeper.
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth >= self.max_depth {
+        self.nested_by(1, parse)
+    }
+
+    /// Runs `parse` so many levels deeper.
+    fn nested_by<T>(&mut self, levels: usize, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth + levels > self.max_depth {
             let message = format!("the query is nested deeper than {} levels (max_depth)", self.max_depth);
             return self.fail(self.span(), message);
         }
-        self.depth += 1;
+        self.depth += levels;
         let parsed = parse(self);
-        self.depth -= 1;
+        self.depth -= levels;
         parsed
     }
 

@@ -2,13 +2,20 @@
 
 use sqlparser::tokenizer::{Span, Token};
 
-use super::{Parsed, Parser};
-use crate::ast::{Body, CommonTable, Count, Expr, Item, OrderItem, Query, Select, SetOperator};
+use super::{LEVELS_OF_QUERY, Parsed, Parser};
+use crate::ast::{Body, CommonTable, Count, Expr, Item, OrderItem, Query, Select, SetLink, SetOperator};
 use crate::lexical;
 use crate::report::Problem;
 
 /// Words that continue a query behind a finished part of it.
 const CONTINUATIONS: &[&str] = &["UNION", "EXCEPT", "INTERSECT", "ORDER", "OFFSET", "LIMIT"];
+
+/// Most set operations of one query: each makes the engine's tree and plan one level deeper.
+const MAX_SET_OPERATIONS: usize = 100;
+
+fn operations(first: Body, links: Vec<SetLink>) -> Body {
+    if links.is_empty() { first } else { Body::Operations { first: Box::new(first), links } }
+}
 
 impl Parser<'_> {
     /// Whether a query begins `ahead` tokens from here.
@@ -23,7 +30,7 @@ impl Parser<'_> {
 
     /// A query with all that belongs to it.
     pub(super) fn query(&mut self) -> Parsed<Query> {
-        self.nested(|parser| {
+        self.nested_by(LEVELS_OF_QUERY, |parser| {
             let start = parser.span();
             let outside = (std::mem::take(&mut parser.tallest), std::mem::take(&mut parser.count));
             let with = parser.common_tables()?;
@@ -109,8 +116,8 @@ impl Parser<'_> {
 
     /// UNION and EXCEPT from left to right; INTERSECT binds tighter.
     fn set_expression(&mut self, first: Body) -> Parsed<Body> {
-        let mut left = self.set_term(first)?;
-        let mut links = 0;
+        let first = self.intersections(first)?;
+        let mut links = Vec::new();
         loop {
             let span = self.span();
             let operator = if self.accept("UNION") {
@@ -118,45 +125,36 @@ impl Parser<'_> {
             } else if self.accept("EXCEPT") {
                 SetOperator::Except
             } else {
-                return Ok(left);
+                return Ok(operations(first, links));
             };
+            self.count_set_operation(span)?;
             let all = self.set_quantifier();
-            let first = self.set_primary()?;
-            let right = self.set_term(first)?;
-            links += 1;
-            left = self.set_operation(operator, all, span, left, right, links)?;
+            let right = self.set_primary()?;
+            let right = self.intersections(right)?;
+            links.push(SetLink { operator, all, span, right });
         }
     }
 
-    fn set_term(&mut self, first: Body) -> Parsed<Body> {
-        let mut left = first;
-        let mut links = 0;
+    fn intersections(&mut self, first: Body) -> Parsed<Body> {
+        let mut links = Vec::new();
         loop {
             let span = self.span();
             if !self.accept("INTERSECT") {
-                return Ok(left);
+                return Ok(operations(first, links));
             }
+            self.count_set_operation(span)?;
             let all = self.set_quantifier();
             let right = self.set_primary()?;
-            links += 1;
-            left = self.set_operation(SetOperator::Intersect, all, span, left, right, links)?;
+            links.push(SetLink { operator: SetOperator::Intersect, all, span, right });
         }
     }
 
-    fn set_operation(
-        &mut self,
-        operator: SetOperator,
-        all: bool,
-        operator_span: Span,
-        left: Body,
-        right: Body,
-        links: u32,
-    ) -> Parsed<Body> {
-        // Each link makes the tree of the query's parts one level deeper.
-        if links > self.max_chain {
-            return self.fail(operator_span, "the query has too many set operations in a row (max_chain)");
+    fn count_set_operation(&mut self, span: Span) -> Parsed<()> {
+        self.set_operations += 1;
+        if self.set_operations > MAX_SET_OPERATIONS {
+            return self.fail(span, format!("a query has at most {MAX_SET_OPERATIONS} set operations"));
         }
-        Ok(Body::SetOperation { operator, all, operator_span, left: Box::new(left), right: Box::new(right) })
+        Ok(())
     }
 
     fn set_quantifier(&mut self) -> bool {

@@ -64,10 +64,12 @@ impl Rules<'_, '_, '_> {
         match body {
             Body::Select(select) => self.select(select),
             Body::Query(query) => self.query(query, false),
-            Body::SetOperation { left, right, operator, operator_span, .. } => {
-                self.body(left);
-                self.body(right);
-                self.same_columns(left, right, *operator, *operator_span);
+            Body::Operations { first, links } => {
+                self.body(first);
+                for link in links {
+                    self.body(&link.right);
+                    self.same_columns(first, link);
+                }
             }
         }
     }

@@ -1,9 +1,7 @@
 //! Rules about the parts of a query: WITH, set operations, positions, tables in FROM.
 
-use sqlparser::tokenizer::Span;
-
 use super::Rules;
-use crate::ast::{Body, CommonTable, Expr, Item, Joined, Name, Path, Query, Relation, SetOperator};
+use crate::ast::{Body, CommonTable, Expr, Item, Joined, Name, Path, Query, Relation, SetLink, SetOperator};
 use crate::report::Problem;
 
 impl Rules<'_, '_, '_> {
@@ -42,11 +40,11 @@ impl Rules<'_, '_, '_> {
     }
 
     /// Both sides of a set operation have the same number of columns.
-    pub(super) fn same_columns(&mut self, left: &Body, right: &Body, operator: SetOperator, span: Span) {
-        if let (Some(left), Some(right)) = (columns(left), columns(right))
+    pub(super) fn same_columns(&mut self, first: &Body, link: &SetLink) {
+        if let (Some(left), Some(right)) = (columns(first), columns(&link.right))
             && left != right
         {
-            self.report.fault(span, unequal_columns(operator, left, right));
+            self.report.fault(link.span, unequal_columns(link.operator, left, right));
         }
     }
 
@@ -152,7 +150,7 @@ pub(crate) fn columns(body: &Body) -> Option<usize> {
             plain.then_some(select.items.len())
         }
         Body::Query(query) => columns(&query.body),
-        Body::SetOperation { left, .. } => columns(left),
+        Body::Operations { first, .. } => columns(first),
     }
 }
 

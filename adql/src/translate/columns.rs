@@ -5,7 +5,7 @@ use std::rc::Rc;
 use sqlparser::tokenizer::Span;
 
 use super::Translator;
-use super::scope::{AliasUse, Scope, Visible};
+use super::scope::{AliasUse, RelationColumn, Scope, Visible};
 use super::tables::{Found, find};
 use super::value::Value;
 use crate::ast::{Expr, ExprKind, Name};
@@ -232,13 +232,16 @@ impl<'q> Translator<'q, '_, '_, '_> {
 }
 
 fn declared_in(scope: &Scope<'_, '_>, qualifier: &[Name], name: &Name) -> Option<String> {
+    let exact = |column: &&RelationColumn<'_>| name.matches(&column.name);
+    let folded = |column: &&RelationColumn<'_>| column.name.eq_ignore_ascii_case(&name.text);
     let found = if qualifier.is_empty() {
-        scope.visible.iter().filter_map(|visible| scope.column_of(visible)).find(|(_, column)| name.matches(&column.name))
+        let columns = scope.visible.iter().filter_map(|visible| scope.column_of(visible)).map(|(_, column)| column);
+        columns.clone().find(exact).or_else(|| columns.clone().find(folded))
     } else {
         let (_, relation) = scope.reachable().find(|(_, relation)| relation.is_called(qualifier))?;
-        relation.columns.iter().find(|column| name.matches(&column.name)).map(|column| (relation, column))
+        relation.columns.iter().find(exact).or_else(|| relation.columns.iter().find(folded))
     };
-    found.map(|(_, column)| column.name.to_string())
+    found.map(|column| column.name.to_string())
 }
 
 /// Whether a name means an alias: by letters if one of both is quoted, else in any letter case.

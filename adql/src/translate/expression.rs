@@ -152,14 +152,14 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let mut span = first.span;
         for (whole, operator, right) in links.into_iter().rev() {
             let right_value = self.expr(right);
-            value = self.link(value, span, operator, right_value, right.span);
+            value = self.operate(value, span, operator, right_value, right.span);
             span = whole.span;
             self.forget_if_key(&value, before);
         }
         value
     }
 
-    fn link(&mut self, left: Value, left_span: Span, operator: Operator, right: Value, right_span: Span) -> Value {
+    fn operate(&mut self, left: Value, left_span: Span, operator: Operator, right: Value, right_span: Span) -> Value {
         if operator == Operator::Concatenate {
             let (left, right) = (as_text(left), as_text(right));
             return Value::new(sql::binary(left, BinaryOperator::StringConcat, right), TypeClass::Text);

@@ -27,9 +27,13 @@ const REFERENCE_POSITIONS: &[&str] =
 
 /// A geometry whose parts are known.
 enum Shape {
-    Point([SqlExpr; 2]),
-    Circle([SqlExpr; 3]),
-    Box([SqlExpr; 4]),
+    /// Longitude, latitude.
+    Point(Vec<SqlExpr>),
+    /// Longitude, latitude, radius.
+    Circle(Vec<SqlExpr>),
+    /// Longitude, latitude, width, height.
+    Box(Vec<SqlExpr>),
+    /// Longitude, latitude and so on.
     Polygon(Vec<SqlExpr>),
     /// A value of which only the class is known.
     Value(Value),
@@ -42,8 +46,9 @@ impl<'q> Translator<'q, '_, '_, '_> {
             ("CONTAINS", [inner, outer]) => self.contains(inner, outer, span),
             ("INTERSECTS", [one, two]) => self.intersects(one, two, span),
             ("DISTANCE", [one, two]) => {
-                let ([lon1, lat1], [lon2, lat2]) = (self.position_of(one), self.position_of(two));
-                Value::new(sql::call("qserv_distance", [lon1, lat1, lon2, lat2]), TypeClass::Float)
+                let mut positions = self.position_of(one);
+                positions.extend(self.position_of(two));
+                Value::new(sql::call("qserv_distance", positions), TypeClass::Float)
             }
             ("DISTANCE", numbers) => Value::new(sql::call("qserv_distance", self.numbers(numbers)), TypeClass::Float),
             ("COORD1", [point]) => self.coordinate("qserv_coord1", point),
@@ -94,19 +99,21 @@ impl<'q> Translator<'q, '_, '_, '_> {
 
     /// Whether a point is in a shape; an error if that is not what these are.
     fn point_in(&mut self, inner: Shape, outer: Shape) -> Result<Value, ()> {
-        let [lon, lat] = as_position(inner).ok_or(())?;
-        let (function, rest): (&str, Vec<SqlExpr>) = match outer {
-            Shape::Circle(circle) => ("qserv_contains_circle", circle.into()),
-            Shape::Box(sides) => ("qserv_contains_box", sides.into()),
+        let mut arguments = as_position(inner).ok_or(())?;
+        let (function, rest) = match outer {
+            Shape::Circle(circle) => ("qserv_contains_circle", circle),
+            Shape::Box(sides) => ("qserv_contains_box", sides),
             Shape::Polygon(vertices) => ("qserv_contains_polygon", vertices),
             // A point contains itself: a circle without extent.
             point if is_point(&point) => {
-                let [lon, lat] = as_position(point).ok_or(())?;
-                ("qserv_contains_circle", vec![lon, lat, sql::integer(0)])
+                let mut circle = as_position(point).ok_or(())?;
+                circle.push(sql::integer(0));
+                ("qserv_contains_circle", circle)
             }
             Shape::Point(_) | Shape::Value(_) => return Err(()),
         };
-        Ok(Value::zero_one(sql::call(function, [lon, lat].into_iter().chain(rest))))
+        arguments.extend(rest);
+        Ok(Value::zero_one(sql::call(function, arguments)))
     }
 
     fn coordinate(&mut self, function: &str, point: &'q Expr) -> Value {
@@ -115,12 +122,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
     }
 
     /// Longitude and latitude of a point.
-    fn position_of(&mut self, expr: &'q Expr) -> [SqlExpr; 2] {
+    fn position_of(&mut self, expr: &'q Expr) -> Vec<SqlExpr> {
         let shape = self.shape(expr);
         as_position(shape).unwrap_or_else(|| {
             let problem = Problem::new(expr.span, "a point must stand here").expecting(["POINT(lon, lat)"]);
             self.report.problem(problem);
-            [sql::null(), sql::null()]
+            vec![sql::null(), sql::null()]
         })
     }
 
@@ -149,26 +156,23 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let name = call.name.text.to_ascii_uppercase();
         let shape = match (name.as_str(), arguments) {
             ("CENTROID", [geometry]) => self.centroid(geometry, span),
-            ("POINT", [lon, lat]) => Some(Shape::Point([self.coordinate_number(lon), self.coordinate_number(lat)])),
-            ("CIRCLE", [center, radius]) => {
-                let [lon, lat] = self.position_of(center);
-                Some(Shape::Circle([lon, lat, self.coordinate_number(radius)]))
-            }
-            ("CIRCLE", [lon, lat, radius]) => {
-                Some(Shape::Circle([lon, lat, radius].map(|number| self.coordinate_number(number))))
-            }
-            ("BOX", [center, width, height]) => {
-                let [lon, lat] = self.position_of(center);
-                Some(Shape::Box([lon, lat, self.coordinate_number(width), self.coordinate_number(height)]))
-            }
-            ("BOX", [lon, lat, width, height]) => {
-                Some(Shape::Box([lon, lat, width, height].map(|number| self.coordinate_number(number))))
-            }
+            ("POINT", numbers @ [_, _]) => Some(Shape::Point(self.numbers(numbers))),
+            ("CIRCLE", [center, sizes @ ..]) if sizes.len() == 1 => Some(Shape::Circle(self.centred(center, sizes))),
+            ("CIRCLE", numbers @ [_, _, _]) => Some(Shape::Circle(self.numbers(numbers))),
+            ("BOX", [center, sizes @ ..]) if sizes.len() == 2 => Some(Shape::Box(self.centred(center, sizes))),
+            ("BOX", numbers @ [_, _, _, _]) => Some(Shape::Box(self.numbers(numbers))),
             ("POLYGON", vertices) => self.polygon(vertices),
             _ => None,
         };
         // The rules have reported what fits no form.
         shape.unwrap_or_else(|| Shape::Value(Value::null()))
+    }
+
+    /// A position and the sizes around it.
+    fn centred(&mut self, center: &'q Expr, sizes: &'q [Expr]) -> Vec<SqlExpr> {
+        let mut numbers = self.position_of(center);
+        numbers.extend(self.numbers(sizes));
+        numbers
     }
 
     fn polygon(&mut self, vertices: &'q [Expr]) -> Option<Shape> {
@@ -195,7 +199,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
     fn centroid(&mut self, geometry: &'q Expr, span: Span) -> Option<Shape> {
         match self.shape(geometry) {
             Shape::Point(position) => Some(Shape::Point(position)),
-            Shape::Circle([lon, lat, _]) | Shape::Box([lon, lat, ..]) => Some(Shape::Point([lon, lat])),
+            Shape::Circle(mut numbers) | Shape::Box(mut numbers) => {
+                numbers.truncate(2);
+                Some(Shape::Point(numbers))
+            }
             Shape::Value(value) if value.class == TypeClass::Point => Some(Shape::Value(value)),
             Shape::Polygon(_) | Shape::Value(_) => {
                 self.report.fault(span, "CENTROID is answered for points, circles and boxes by this version");
@@ -205,11 +212,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
     }
 
     fn numbers(&mut self, arguments: &'q [Expr]) -> Vec<SqlExpr> {
-        arguments.iter().map(|argument| self.coordinate_number(argument)).collect()
-    }
-
-    fn coordinate_number(&mut self, argument: &'q Expr) -> SqlExpr {
-        self.numeric(argument).sql
+        arguments.iter().map(|argument| self.numeric(argument).sql).collect()
     }
 
     /// Refuses coordinate systems other than ours.
@@ -241,11 +244,11 @@ fn is_point(shape: &Shape) -> bool {
 }
 
 /// The coordinates of a point; a value of unknown class is taken for one.
-fn as_position(shape: Shape) -> Option<[SqlExpr; 2]> {
+fn as_position(shape: Shape) -> Option<Vec<SqlExpr>> {
     match shape {
         Shape::Point(position) => Some(position),
         Shape::Value(value) if matches!(value.class, TypeClass::Point | TypeClass::Other) => {
-            Some([sql::call("qserv_coord1", [value.sql.clone()]), sql::call("qserv_coord2", [value.sql])])
+            Some(vec![sql::call("qserv_coord1", [value.sql.clone()]), sql::call("qserv_coord2", [value.sql])])
         }
         Shape::Value(_) | Shape::Circle(_) | Shape::Box(_) | Shape::Polygon(_) => None,
     }

@@ -10,7 +10,7 @@ use sqlparser::ast::helpers::attached_token::AttachedToken;
 
 use super::scope::{CommonRelation, Relation, RelationColumn, Scope};
 use super::{OutputColumn, Translator, sql};
-use crate::ast::{Body, CommonTable, OrderItem, Query, SetOperator};
+use crate::ast::{Body, CommonTable, OrderItem, Query, SetLink, SetOperator};
 use crate::names::TypeClass;
 use crate::rules::{position_outside, unequal_columns};
 
@@ -76,27 +76,32 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 let (translated, outputs) = self.query(query);
                 (SetExpr::Query(Box::new(translated)), outputs)
             }
-            Body::SetOperation { operator, all, operator_span, left, right } => {
-                let (left, mut outputs) = self.operand(left);
-                let (right, right_outputs) = self.operand(right);
-                if outputs.len() != right_outputs.len() {
-                    let message = unequal_columns(*operator, outputs.len(), right_outputs.len());
-                    self.report.fault(*operator_span, message);
+            Body::Operations { first, links } => {
+                let (mut translated, mut outputs) = self.operand(first);
+                for link in links {
+                    translated = self.link(translated, &mut outputs, link);
                 }
-                for (output, other) in outputs.iter_mut().zip(right_outputs) {
-                    if output.class != other.class {
-                        output.class = common_class(output.class, other.class);
-                    }
-                }
-                let op = match operator {
-                    SetOperator::Union => SqlSetOperator::Union,
-                    SetOperator::Except => SqlSetOperator::Except,
-                    SetOperator::Intersect => SqlSetOperator::Intersect,
-                };
-                let set_quantifier = if *all { SetQuantifier::All } else { SetQuantifier::None };
-                (SetExpr::SetOperation { op, set_quantifier, left: Box::new(left), right: Box::new(right) }, outputs)
+                (translated, outputs)
             }
         }
+    }
+
+    /// One more set operation; the columns keep the names of the first operand.
+    fn link(&mut self, left: SetExpr, outputs: &mut [OutputColumn], link: &'q SetLink) -> SetExpr {
+        let (right, right_outputs) = self.operand(&link.right);
+        if outputs.len() != right_outputs.len() {
+            self.report.fault(link.span, unequal_columns(link.operator, outputs.len(), right_outputs.len()));
+        }
+        for (output, other) in outputs.iter_mut().zip(right_outputs) {
+            output.class = common_class(output.class, other.class);
+        }
+        let op = match link.operator {
+            SetOperator::Union => SqlSetOperator::Union,
+            SetOperator::Except => SqlSetOperator::Except,
+            SetOperator::Intersect => SqlSetOperator::Intersect,
+        };
+        let set_quantifier = if link.all { SetQuantifier::All } else { SetQuantifier::None };
+        SetExpr::SetOperation { op, set_quantifier, left: Box::new(left), right: Box::new(right) }
     }
 
     /// ORDER BY of a set operation: only its columns can be named.
@@ -142,7 +147,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
             number += 1;
         }
         self.common_names.push(emitted.clone());
-        let mut alias: TableAlias = sql::alias(sql::name(&emitted, table.name.span));
+        // Without the AS that a table's alias has: here the query stands behind AS.
+        let mut alias = TableAlias { explicit: false, ..sql::alias(sql::name(&emitted, table.name.span)) };
         if !table.columns.is_empty() {
             if table.columns.len() != outputs.len() {
                 let message =

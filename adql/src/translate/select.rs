@@ -15,6 +15,10 @@ use super::{OutputColumn, Translator, sql};
 use crate::ast::{Call, Expr, ExprKind, Item, Name, OrderItem, Select};
 use crate::names::TypeClass;
 
+/// Most columns of one SELECT. The widest tables have two thousand; what the engine does for each column is not to be
+/// done half a million times because a hostile text asks for it.
+const MAX_COLUMNS: usize = 10_000;
+
 /// Longest name that is made up for a column without one.
 const LONGEST_NAME: usize = 63;
 
@@ -167,6 +171,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
     fn columns_of_list(&mut self, select: &'q Select) -> Vec<Column<'q>> {
         let mut columns = Vec::new();
         for (entry, item) in select.items.iter().enumerate() {
+            if columns.len() > MAX_COLUMNS {
+                self.report.fault(select.span, format!("a SELECT has at most {MAX_COLUMNS} columns"));
+                break;
+            }
             match item {
                 Item::Star(span) => {
                     let scope = self.scopes.last();
@@ -209,17 +217,23 @@ impl<'q> Translator<'q, '_, '_, '_> {
 
     fn star_columns(&mut self, entry: usize, visible: Vec<Visible>, span: Span, columns: &mut Vec<Column<'q>>) {
         let Some(scope) = self.scopes.last_mut() else { return };
+        let mut ungrouped: Vec<String> = Vec::new();
         for visible in visible {
             let Some((_, column)) = scope.column_of(&visible) else { continue };
             let name = column.name.to_string();
             let (sql, class) = (scope.sql_of(&visible, span), column.class);
-            if let Some(grouping) = &mut scope.grouping
-                && !grouping.keys.contains(&sql)
-            {
-                grouping.ungrouped.push((span, name.clone()));
+            if scope.grouping.as_ref().is_some_and(|grouping| !grouping.keys.contains(&sql)) {
+                ungrouped.push(name.clone());
             }
             let source = Source::Star { entry, merged: visible.merged.is_some() };
             columns.push(Column { source, sql, emitted: name.clone(), name, made_up: false, class });
+        }
+        if let Some(first) = ungrouped.first() {
+            let message = match ungrouped.len() {
+                1 => format!("`*` shows `{first}`, which is not in GROUP BY"),
+                count => format!("`*` shows {count} columns that are not in GROUP BY, the first is `{first}`"),
+            };
+            self.report.fault(span, message);
         }
     }
 
