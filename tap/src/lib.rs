@@ -1,1 +1,94 @@
-//! qserv-tap
+//! The table access protocol: TAP 1.1 with UWS, VOSI and DALI, over HTTP.
+//!
+//! The story of one synchronous query, `POST /tap/sync` with `QUERY=SELECT ...`:
+//!
+//! 1. [`router`] sends it to `sync::query`.
+//! 2. `parameters::Parameters::read` takes the parameters from the address and the body, within the bound on its size.
+//! 3. `question::Question::read` makes one question of them: the text, the format of the answer, the bound on its rows.
+//! 4. [`QueryService::query`] plans and starts it. This crate sees no more of the database than that trait.
+//! 5. `stream::EncodedResult` waits for the first rows: until there is something to send, a failure is an error document with an HTTP
+//!    status of its own (`error::Failure`).
+//! 6. From then on each batch is brought into VOTable's types (`columns::Block`) and written by the format's
+//!    `formats::ResultWriter` (`votable`, `csv`), chunk by chunk, while the client reads. When the client goes away, the body is dropped, and
+//!    with it the query.
+//!
+//! An asynchronous query (`uws`) takes the same road from step 3, into a file instead of a socket, and waits there to be fetched.
+//! `vosi` says what the service can do and which tables it has; `landing` is for people with a browser.
+//!
+//! Absent: DataFusion, ADQL's grammar, the catalog's SQL. Queries on `tap_schema` are queries like all others.
+
+mod cell;
+mod columns;
+mod csv;
+mod error;
+mod formats;
+mod landing;
+mod moment;
+mod parameters;
+mod question;
+mod settings;
+mod stream;
+mod sync;
+mod uws;
+mod vosi;
+mod votable;
+mod xml;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header;
+use axum::routing::get;
+use qserv_core::clock::SharedClock;
+use qserv_core::query::QueryService;
+
+pub use settings::{Example, FeatureSet, Function, TapSettings};
+
+/// What every handler needs.
+struct Tap {
+    service: Arc<dyn QueryService>,
+    settings: Arc<TapSettings>,
+    started_unix_ms: i64,
+    jobs: Arc<uws::Jobs>,
+    tables: vosi::TablesCache,
+}
+
+impl Tap {
+    /// The address of `/tap` as the client of this request sees it, without a slash at its end.
+    fn base_url(&self, request: &Request) -> String {
+        if let Some(base_url) = &self.settings.base_url {
+            return base_url.trim_end_matches('/').to_owned();
+        }
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+        // The host goes into documents and Location headers, so it has to look like one.
+        let is_host = |host: &&str| {
+            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+        };
+        format!("http://{}/tap", host.filter(is_host).unwrap_or("localhost"))
+    }
+}
+
+/// The TAP service at `/tap`, to be merged into the server's router.
+///
+/// The jobs of asynchronous queries live in the router's state: they end when the last clone of the router is dropped.
+pub fn router(service: Arc<dyn QueryService>, settings: TapSettings, clock: SharedClock) -> Router {
+    let max_body_bytes = settings.max_body_bytes;
+    let settings = Arc::new(settings);
+    let tap = Tap {
+        started_unix_ms: clock.unix_ms(),
+        jobs: Arc::new(uws::Jobs::new(service.clone(), settings.clone(), clock)),
+        tables: vosi::TablesCache::default(),
+        service,
+        settings,
+    };
+    Router::new()
+        .route("/tap", get(landing::page))
+        .route("/tap/", get(landing::page))
+        .route("/tap/sync", get(sync::query).post(sync::query))
+        .merge(uws::routes())
+        .merge(vosi::routes())
+        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .with_state(Arc::new(tap))
+}

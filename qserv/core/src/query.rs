@@ -26,6 +26,9 @@ pub mod field_metadata {
     pub const XTYPE: &str = "xtype";
     /// VOTable `arraysize` where the declaration gives one, for example `12*`.
     pub const ARRAYSIZE: &str = "arraysize";
+    /// VOTable `datatype` where the Arrow type leaves it open: `char` on text that is declared to be ASCII. Text without
+    /// this key may hold any Unicode.
+    pub const DATATYPE: &str = "datatype";
 }
 
 /// The language a query is written in.

@@ -1,0 +1,137 @@
+//! `/tap/tables`: the tables and columns of the snapshot as a VODataService tableset, and `/tap/tables/{name}` for one of them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use qserv_core::catalog::tap_schema::{
+    column_indexes, foreign_keys, is_indexed, query_name, query_table_name, votable_type,
+};
+use qserv_core::catalog::{Column, Database, Snapshot, Table};
+use qserv_core::{Error, Result};
+
+use super::{VODATASERVICE, XSI};
+use crate::Tap;
+use crate::error::Failure;
+use crate::parameters::Parameters;
+use crate::xml::XmlWriter;
+
+const VOSI_TABLES: (&str, &str) = ("xmlns:vosi", "http://www.ivoa.net/xml/VOSITables/v1.0");
+
+/// The tableset of the last snapshot that was asked for: it is the same for everyone until something is loaded, and a large
+/// schema has tens of thousands of columns.
+#[derive(Default)]
+pub(crate) struct TablesCache(Mutex<Option<(Arc<Snapshot>, Bytes)>>);
+
+impl TablesCache {
+    fn get(&self, snapshot: &Arc<Snapshot>) -> Bytes {
+        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((of, document)) = cached
+            && Arc::ptr_eq(&of, snapshot)
+        {
+            return document;
+        }
+        let document = Bytes::from(tableset(snapshot, true));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((snapshot.clone(), document.clone()));
+        document
+    }
+}
+
+/// All tables; `detail=min` leaves out their columns and keys.
+pub(super) async fn show_all(State(tap): State<Arc<Tap>>, request: Request) -> Result<Response, Failure> {
+    let parameters = Parameters::read(request).await?;
+    let snapshot = tap.service.snapshot().await?;
+    match parameters.one("DETAIL")?.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("max") => Ok(super::xml(tap.tables.get(&snapshot))),
+        Some("min") => Ok(super::xml(tableset(&snapshot, false))),
+        Some(other) => Err(Error::invalid(format!("detail can be min or max, not \"{other}\"")).into()),
+    }
+}
+
+/// One table by its name as the tableset writes it, letter case aside.
+pub(super) async fn show_one(State(tap): State<Arc<Tap>>, Path(name): Path<String>) -> Result<Response, Failure> {
+    let snapshot = tap.service.snapshot().await?;
+    for database in snapshot.databases.values().map(|database| &*database.database) {
+        let named = |table: &&Table| query_table_name(&database.name, &table.name).eq_ignore_ascii_case(&name);
+        if let Some(table) = database.tables.iter().find(named) {
+            let mut out = Vec::new();
+            let mut xml = XmlWriter::document(&mut out);
+            xml.open("vosi:table", &[VOSI_TABLES, VODATASERVICE, XSI, ("xsi:type", "vs:Table"), ("type", "table")]);
+            put_table_content(&mut xml, database, table, true);
+            xml.finish();
+            return Ok(super::xml(out));
+        }
+    }
+    Err(Error::not_found(format!("there is no table \"{name}\"")).into())
+}
+
+fn tableset(snapshot: &Snapshot, with_columns: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut xml = XmlWriter::document(&mut out);
+    xml.open("vosi:tableset", &[VOSI_TABLES, VODATASERVICE, XSI]);
+    for database in snapshot.databases.values().map(|database| &*database.database) {
+        xml.open("schema", &[])
+            .leaf("name", &[], &query_name(&database.name))
+            .optional("description", database.description.as_deref());
+        for table in &database.tables {
+            xml.open("table", &[("type", "table")]);
+            put_table_content(&mut xml, database, table, with_columns);
+            xml.close();
+        }
+        xml.close();
+    }
+    xml.finish();
+    out
+}
+
+fn put_table_content(xml: &mut XmlWriter<'_>, database: &Database, table: &Table, with_columns: bool) {
+    xml.leaf("name", &[], &query_table_name(&database.name, &table.name))
+        .optional("description", table.description.as_deref())
+        .optional("utype", table.utype.as_deref());
+    if !with_columns {
+        return;
+    }
+    let mut columns: Vec<_> = table.columns.iter().zip(column_indexes(table)).collect();
+    columns.sort_by_key(|(_, index)| *index);
+    for (column, _) in columns {
+        put_column(xml, table, column);
+    }
+    for key in foreign_keys(database).iter().filter(|key| key.from_table == table.name) {
+        xml.open("foreignKey", &[]).leaf("targetTable", &[], &query_table_name(&database.name, &key.target_table));
+        for (from, target) in key.from_columns.iter().zip(&key.target_columns) {
+            xml.open("fkColumn", &[])
+                .leaf("fromColumn", &[], &query_name(from))
+                .leaf("targetColumn", &[], &query_name(target))
+                .close();
+        }
+        xml.optional("description", key.description.as_deref()).close();
+    }
+}
+
+fn put_column(xml: &mut XmlWriter<'_>, table: &Table, column: &Column) {
+    if column.std {
+        xml.open("column", &[("std", "true")]);
+    } else {
+        xml.open("column", &[]);
+    }
+    xml.leaf("name", &[], &query_name(&column.name))
+        .optional("description", column.description.as_deref())
+        .optional("unit", column.unit.as_deref())
+        .optional("ucd", column.ucd.as_deref())
+        .optional("utype", column.utype.as_deref());
+    let kind = votable_type(column);
+    let mut attributes = vec![("xsi:type", "vs:VOTableType")];
+    attributes.extend(kind.arraysize.as_deref().map(|arraysize| ("arraysize", arraysize)));
+    attributes.extend(kind.xtype.map(|xtype| ("extendedType", xtype)));
+    xml.leaf("dataType", &attributes, kind.datatype);
+    let flags = [
+        (is_indexed(table, &column.name), "indexed"),
+        (table.primary_key.contains(&column.name), "primary"),
+        (column.nullable, "nullable"),
+    ];
+    for (_, flag) in flags.into_iter().filter(|(is_set, _)| *is_set) {
+        xml.leaf("flag", &[], flag);
+    }
+    xml.close();
+}

@@ -1,0 +1,31 @@
+//! Cells as text between tags. NULL is an empty cell, which VOTable allows for every type since 1.3.
+
+use std::ops::Range;
+
+use qserv_core::Result;
+
+use crate::cell::{self, Spelling};
+use crate::columns::{Block, ResultColumn};
+use crate::xml::{Place, put_escaped};
+
+const SPELLING: Spelling = Spelling { infinity: "+Inf", minus_infinity: "-Inf", bytes_are_numbers: true };
+
+pub(super) fn put_rows(columns: &[ResultColumn], block: &Block, rows: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
+    for row in rows {
+        out.extend_from_slice(b"<TR>");
+        for (column, values) in columns.iter().zip(&block.columns) {
+            if values.is_null(row) {
+                out.extend_from_slice(b"<TD/>");
+                continue;
+            }
+            out.extend_from_slice(b"<TD>");
+            match values.text(row) {
+                Some(text) => put_escaped(text, Place::Content, out),
+                None => cell::put(column, values, row, SPELLING, out)?,
+            }
+            out.extend_from_slice(b"</TD>");
+        }
+        out.extend_from_slice(b"</TR>\n");
+    }
+    Ok(())
+}

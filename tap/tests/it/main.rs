@@ -1,0 +1,11 @@
+//! The TAP service as its clients see it, over a query service of our own making.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod asynchronous;
+mod decode;
+mod fake;
+mod round_trip;
+mod streaming;
+mod synchronous;
+mod vosi;
