@@ -33,9 +33,9 @@ impl H3 {
     /// The fine cell of a position; all coarser ones follow from it.
     #[inline]
     fn finest(lon_deg: f64, lat_deg: f64) -> CellIndex {
-        // `max` and `min` turn a NaN into a number.
+        // `max` turns a NaN into a number.
         let lon_deg = wrap_lon_deg(lon_deg).max(0.0);
-        let lat_deg = lat_deg.max(-90.0).min(90.0);
+        let lat_deg = if lat_deg.abs() <= 90.0 { lat_deg } else { 0.0 };
         match LatLng::new(lat_deg, lon_deg) {
             Ok(position) => position.to_cell(FINEST_RESOLUTION),
             Err(_) => CellIndex::first(FINEST_RESOLUTION),

@@ -25,8 +25,8 @@ fn most_sub_chunk_orders(kind: PixelizationKind) -> u8 {
     }
 }
 
-/// How many orders finer than the cells next to a position it is looked for the overlap: cells there are about a tenth as
-/// wide, and so much wider than the overlap radius the overlap may become.
+/// How many orders below the cells next to a position are looked at to find whether another chunk is within the overlap
+/// radius. Cells there are about a tenth as wide as the radius: the overlap becomes that much wider than it need be.
 fn overlap_refinement_orders(kind: PixelizationKind) -> u8 {
     match kind {
         PixelizationKind::Healpix => 3,

@@ -67,7 +67,7 @@ impl Cap {
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         let reach_deg = self.radius.degrees() + other.radius.degrees() + MARGIN_DEG;
-        // NaN would mean a broken bound, and a broken bound must not hide rows.
-        !(self.center.separation(other.center).degrees() > reach_deg)
+        // A NaN would be a broken bound, and a broken bound must not hide rows.
+        reach_deg.is_nan() || self.center.separation(other.center).degrees() <= reach_deg
     }
 }

@@ -30,9 +30,9 @@ fn radius_room(order: u8) -> f64 {
 #[inline]
 #[must_use]
 pub fn healpix_29(lon_deg: f64, lat_deg: f64) -> u64 {
-    // `max` and `min` turn a NaN into a number, which the crate insists on.
+    // The crate insists on numbers in range; `max` turns a NaN into one.
     let lon_deg = wrap_lon_deg(lon_deg).max(0.0);
-    let lat_deg = lat_deg.max(-90.0).min(90.0);
+    let lat_deg = if lat_deg.abs() <= 90.0 { lat_deg } else { 0.0 };
     get(FINEST_ORDER).hash(lon_deg.to_radians(), lat_deg.to_radians())
 }
 

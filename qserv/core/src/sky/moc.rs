@@ -75,11 +75,8 @@ impl Moc {
     #[inline]
     #[must_use]
     pub fn contains(&self, lon_deg: f64, lat_deg: f64) -> bool {
-        if !lon_deg.is_finite() || !(lat_deg.abs() <= 90.0) {
-            return false;
-        }
         let cell = healpix_29(lon_deg, lat_deg);
-        self.meets(&(cell..cell + 1))
+        lon_deg.is_finite() && lat_deg.abs() <= 90.0 && self.meets(&(cell..cell + 1))
     }
 
     /// The map as ranges of order-29 cells: sorted, disjoint, with a gap between each two.
