@@ -9,7 +9,7 @@ use super::vector::{
     Vector, add, angle_of_chord_squared, cross, dot, from_lon_lat_deg, negate, norm_squared, sub, unit,
 };
 use super::window::Window;
-use super::{Angle, Cap, Position};
+use super::{Angle, Cap};
 use crate::{Error, Result};
 
 /// The most vertices of a polygon: that it does not cross itself is checked edge by edge with every other edge.
