@@ -38,7 +38,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header;
+use axum::http::{HeaderValue, header};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 use qserv_core::clock::SharedClock;
 use qserv_core::query::QueryService;
@@ -90,5 +92,13 @@ pub fn router(service: Arc<dyn QueryService>, settings: TapSettings, clock: Shar
         .merge(uws::routes())
         .merge(vosi::routes())
         .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(map_response(name_server))
         .with_state(Arc::new(tap))
+}
+
+/// Says which program answers, so that people who compare services know what they compare.
+async fn name_server(mut response: Response) -> Response {
+    let name = HeaderValue::from_static(concat!("qserv/", env!("CARGO_PKG_VERSION")));
+    response.headers_mut().insert(header::SERVER, name);
+    response
 }

@@ -1,11 +1,12 @@
-//! Cells as text between tags. NULL is an empty cell, which VOTable allows for every type since 1.3.
+//! Cells as text between tags. NULL is an empty cell, which VOTable allows for every type since 1.3; only an array of a fixed number
+//! of floating point numbers is that many NaN, because validators ask for all its elements.
 
 use std::ops::Range;
 
 use qserv_core::Result;
 
 use crate::cell::{self, Spelling};
-use crate::columns::{Block, ResultColumn};
+use crate::columns::{Block, Datatype, Length, ResultColumn};
 use crate::xml::{Place, put_escaped};
 
 const SPELLING: Spelling = Spelling { infinity: "+Inf", minus_infinity: "-Inf", bytes_are_numbers: true };
@@ -15,7 +16,7 @@ pub(super) fn put_rows(columns: &[ResultColumn], block: &Block, rows: Range<usiz
         out.extend_from_slice(b"<TR>");
         for (column, values) in columns.iter().zip(&block.columns) {
             if values.is_null(row) {
-                out.extend_from_slice(b"<TD/>");
+                put_null(column, out);
                 continue;
             }
             out.extend_from_slice(b"<TD>");
@@ -28,4 +29,15 @@ pub(super) fn put_rows(columns: &[ResultColumn], block: &Block, rows: Range<usiz
         out.extend_from_slice(b"</TR>\n");
     }
     Ok(())
+}
+
+fn put_null(column: &ResultColumn, out: &mut Vec<u8>) {
+    match (column.length, column.datatype) {
+        (Length::Fixed(length), Datatype::Float | Datatype::Double) => {
+            out.extend_from_slice(b"<TD>");
+            out.extend_from_slice(vec!["NaN"; length].join(" ").as_bytes());
+            out.extend_from_slice(b"</TD>");
+        }
+        _ => out.extend_from_slice(b"<TD/>"),
+    }
 }

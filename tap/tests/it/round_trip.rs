@@ -133,7 +133,7 @@ fn batch(rows: &[Row]) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields())), columns).unwrap()
 }
 
-/// What a reader must see. TABLEDATA has no way to tell an empty value from none.
+/// What a reader must see. TABLEDATA has no way to tell an empty value from none, nor an array of NaN.
 fn cells(row: &Row, is_tabledata: bool) -> Vec<Cell> {
     fn cell<T>(value: Option<T>, make: impl Fn(T) -> Cell) -> Cell {
         value.map_or(Cell::Null, make)
@@ -165,7 +165,10 @@ fn cells(row: &Row, is_tabledata: bool) -> Vec<Cell> {
         text(&row.ascii),
         cell(row.bytes.clone(), Cell::Bytes),
         cell(row.micros, moment),
-        cell(row.point, |(a, b)| doubles(vec![a, b])),
+        match row.point {
+            None if is_tabledata => Cell::Array(vec![Cell::Double(f64::NAN); 2]),
+            point => cell(point, |(a, b)| doubles(vec![a, b])),
+        },
         cell(row.polygon.clone(), doubles),
         Cell::Integer(row.required),
     ];

@@ -49,6 +49,7 @@ async fn capabilities_name_every_interface_feature_and_bound() {
     let server = serve_with(FakeService::new([]), settings);
     let reply = server.get("/tap/capabilities").await;
     assert_eq!(reply.header(header::CONTENT_TYPE), "text/xml");
+    assert!(reply.header(header::SERVER).starts_with("qserv/"));
     check_well_formed(&reply.text);
     for part in [
         "standardID=\"ivo://ivoa.net/std/TAP\" xsi:type=\"tr:TableAccess\"",
