@@ -61,7 +61,10 @@ pub(crate) enum Body {
     /// A query in parentheses.
     Query(Box<Query>),
     /// Operations from left to right. INTERSECT, which binds tighter, has an entry of its own as an operand.
-    Operations { first: Box<Body>, links: Vec<SetLink> },
+    Operations {
+        first: Box<Body>,
+        links: Vec<SetLink>,
+    },
 }
 
 /// One set operation with what stands on its right.
@@ -101,7 +104,10 @@ pub(crate) enum Item {
     Star(Span),
     /// `table.*`
     TableStar(Path, Span),
-    Expr { expr: Expr, alias: Option<Name> },
+    Expr {
+        expr: Expr,
+        alias: Option<Name>,
+    },
 }
 
 /// One entry of FROM: a table and what is joined to it, from left to right.
@@ -169,25 +175,74 @@ pub(crate) enum ExprKind {
     Number(String),
     Text(String),
     Column(Path),
-    Sign { minus: bool, operand: Box<Expr> },
+    Sign {
+        minus: bool,
+        operand: Box<Expr>,
+    },
     BitNot(Box<Expr>),
-    Binary { left: Box<Expr>, operator: Operator, right: Box<Expr> },
-    Compare { left: Box<Expr>, operator: Comparison, right: Box<Expr> },
-    Distinct { left: Box<Expr>, right: Box<Expr>, negated: bool },
+    Binary {
+        left: Box<Expr>,
+        operator: Operator,
+        right: Box<Expr>,
+    },
+    Compare {
+        left: Box<Expr>,
+        operator: Comparison,
+        right: Box<Expr>,
+    },
+    Distinct {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        negated: bool,
+    },
     Not(Box<Expr>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
-    Between { value: Box<Expr>, low: Box<Expr>, high: Box<Expr>, negated: bool },
-    InList { value: Box<Expr>, list: Vec<Expr>, negated: bool },
-    InQuery { value: Box<Expr>, query: Box<Query>, negated: bool },
-    Like { value: Box<Expr>, pattern: Box<Expr>, escape: Option<char>, any_case: bool, negated: bool },
-    IsNull { value: Box<Expr>, negated: bool },
+    Between {
+        value: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        negated: bool,
+    },
+    InList {
+        value: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    InQuery {
+        value: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
+    Like {
+        value: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<char>,
+        any_case: bool,
+        negated: bool,
+    },
+    IsNull {
+        value: Box<Expr>,
+        negated: bool,
+    },
     /// `IS [NOT] TRUE`, `FALSE`, `UNKNOWN` (`truth` is `None`).
-    IsTruth { value: Box<Expr>, truth: Option<bool>, negated: bool },
+    IsTruth {
+        value: Box<Expr>,
+        truth: Option<bool>,
+        negated: bool,
+    },
     Exists(Box<Query>),
     Scalar(Box<Query>),
-    Case { operand: Option<Box<Expr>>, branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
-    Cast { operand: Box<Expr>, target: CastTarget, target_span: Span },
+    Case {
+        operand: Option<Box<Expr>>,
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
+    Cast {
+        operand: Box<Expr>,
+        target: CastTarget,
+        target_span: Span,
+    },
     Call(Box<Call>),
     Nested(Box<Expr>),
 }
@@ -379,9 +434,13 @@ impl ExprKind {
         match self {
             Self::Null | Self::Boolean(_) | Self::Number(_) | Self::Text(_) | Self::Column(_) => {}
             Self::Exists(_) | Self::Scalar(_) => {}
-            Self::Sign { operand, .. } | Self::BitNot(operand) | Self::Not(operand) | Self::Nested(operand) => visit(operand),
+            Self::Sign { operand, .. } | Self::BitNot(operand) | Self::Not(operand) | Self::Nested(operand) => {
+                visit(operand)
+            }
             Self::Cast { operand, .. } => visit(operand),
-            Self::Binary { left, right, .. } | Self::Compare { left, right, .. } | Self::Distinct { left, right, .. } => {
+            Self::Binary { left, right, .. }
+            | Self::Compare { left, right, .. }
+            | Self::Distinct { left, right, .. } => {
                 visit(left);
                 visit(right);
             }

@@ -60,11 +60,10 @@ fn verdict(query: &[u8], options: &Options) -> Verdict {
         std::str::from_utf8(query).map(Cow::Borrowed)
     };
     let first_fault = match text {
-        Ok(text) => crate::check(&text, options).err().and_then(|faults| faults.into_iter().next()).map(|fault| FirstFault {
-            message: fault.summary(),
-            line: fault.line,
-            column: fault.column,
-        }),
+        Ok(text) => crate::check(&text, options)
+            .err()
+            .and_then(|faults| faults.into_iter().next())
+            .map(|fault| FirstFault { message: fault.summary(), line: fault.line, column: fault.column }),
         Err(_) => Some(FirstFault { message: "the query is not UTF-8 text".to_owned(), line: 1, column: 1 }),
     };
     Verdict { valid: first_fault.is_none(), error: first_fault }

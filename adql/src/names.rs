@@ -134,6 +134,8 @@ impl Names for NameList {
 
     fn columns(&self, database: &str, table: &str) -> Vec<Column<'_>> {
         let table = self.listed(database).iter().find(|listed| listed.name == table);
-        table.map_or_else(Vec::new, |table| table.columns.iter().map(|(name, class)| Column::new(name, *class)).collect())
+        table.map_or_else(Vec::new, |table| {
+            table.columns.iter().map(|(name, class)| Column::new(name, *class)).collect()
+        })
     }
 }

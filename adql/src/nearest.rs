@@ -15,7 +15,8 @@ pub(crate) fn names<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a s
     let mut scored: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter_map(|candidate| {
-            let letters: Vec<char> = candidate.chars().take(LONGEST).map(|letter| letter.to_ascii_lowercase()).collect();
+            let letters: Vec<char> =
+                candidate.chars().take(LONGEST).map(|letter| letter.to_ascii_lowercase()).collect();
             score(&wanted, &letters).map(|score| (score, candidate))
         })
         .collect();

@@ -96,7 +96,9 @@ impl<'t> Report<'t> {
     pub(crate) fn lenient(&mut self, span: Span, message: impl Into<String>) {
         match self.level {
             Level::Strict => self.fault(span, message),
-            Level::Service => self.warn(format!("line {}, column {}: {}", span.start.line, span.start.column, message.into())),
+            Level::Service => {
+                self.warn(format!("line {}, column {}: {}", span.start.line, span.start.column, message.into()))
+            }
         }
     }
 

@@ -4,8 +4,8 @@ mod signature;
 mod standard;
 
 pub use signature::{FunctionSignature, Parameter, SignatureError};
-pub(crate) use standard::{Arguments, Function, Kind, ResultClass, Sql, standard};
 use standard::all;
+pub(crate) use standard::{Arguments, Function, Kind, ResultClass, Sql, standard};
 
 use crate::nearest;
 
@@ -48,7 +48,11 @@ pub(crate) enum Unresolved {
 }
 
 /// The function that a call of `name` with `count` arguments means. The standard's functions cannot be redefined.
-pub(crate) fn find<'o>(name: &str, count: usize, declared: &'o [FunctionSignature]) -> Result<Callable<'o>, Unresolved> {
+pub(crate) fn find<'o>(
+    name: &str,
+    count: usize,
+    declared: &'o [FunctionSignature],
+) -> Result<Callable<'o>, Unresolved> {
     if let Some(function) = standard(name) {
         return if function.takes(count) {
             Ok(Callable::Standard(function))
@@ -63,11 +67,7 @@ pub(crate) fn find<'o>(name: &str, count: usize, declared: &'o [FunctionSignatur
         }
         forms.push(signature.to_string());
     }
-    if forms.is_empty() {
-        Err(Unresolved::Unknown)
-    } else {
-        Err(Unresolved::WrongCount(forms))
-    }
+    if forms.is_empty() { Err(Unresolved::Unknown) } else { Err(Unresolved::WrongCount(forms)) }
 }
 
 /// The names of functions near to one that does not exist.

@@ -42,7 +42,11 @@ pub struct SignatureError {
 
 impl fmt::Display for SignatureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no function signature: {}; write `name(x DOUBLE, y VARCHAR) -> BIGINT`", self.text, self.reason)
+        write!(
+            f,
+            "`{}` is no function signature: {}; write `name(x DOUBLE, y VARCHAR) -> BIGINT`",
+            self.text, self.reason
+        )
     }
 }
 
@@ -156,7 +160,16 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_signature() {
-        for form in ["", "f", "f(x DOUBLE)", "f(x) -> INT", "f(x DOUBLE,) -> INT", "1f() -> INT", "f(..., x INT) -> INT", "f() -> "] {
+        for form in [
+            "",
+            "f",
+            "f(x DOUBLE)",
+            "f(x) -> INT",
+            "f(x DOUBLE,) -> INT",
+            "1f() -> INT",
+            "f(..., x INT) -> INT",
+            "f() -> ",
+        ] {
             assert!(form.parse::<FunctionSignature>().is_err(), "{form}");
         }
     }

@@ -6,7 +6,7 @@ mod words;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 pub(crate) use dialect::AdqlDialect;
-pub(crate) use words::{is_reserved, is_structural, is_regular_identifier};
+pub(crate) use words::{is_regular_identifier, is_reserved, is_structural};
 
 use crate::options::Options;
 use crate::report::{Problem, Report};
@@ -14,8 +14,11 @@ use crate::report::{Problem, Report};
 /// The tokens of `text`, an end-of-file token last. `None`: the text is no sequence of tokens; the fault is in `report`.
 pub(crate) fn tokens(text: &str, options: &Options, report: &mut Report<'_>) -> Option<Vec<TokenWithSpan>> {
     if text.len() > options.max_text_bytes {
-        let message =
-            format!("the query has {} bytes; at most {} are accepted (max_text_bytes)", text.len(), options.max_text_bytes);
+        let message = format!(
+            "the query has {} bytes; at most {} are accepted (max_text_bytes)",
+            text.len(),
+            options.max_text_bytes
+        );
         report.fault(at(Location::new(1, 1)), message);
         return None;
     }
@@ -48,7 +51,11 @@ pub(crate) fn tokens(text: &str, options: &Options, report: &mut Report<'_>) -> 
         return None;
     }
     if kept.len() > options.max_nodes.saturating_mul(2) {
-        let message = format!("the query has {} words and signs; at most {} are accepted", kept.len(), options.max_nodes.saturating_mul(2));
+        let message = format!(
+            "the query has {} words and signs; at most {} are accepted",
+            kept.len(),
+            options.max_nodes.saturating_mul(2)
+        );
         report.fault(at(Location::new(1, 1)), format!("{message} (max_nodes)"));
         return None;
     }

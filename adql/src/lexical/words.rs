@@ -1,6 +1,7 @@
 //! The reserved words of ADQL 2.1 (REC-ADQL-2.1, sections 2.1.3 and 2.1.4), each list sorted.
 
 /// Reserved by SQL-92.
+#[rustfmt::skip]
 const SQL: &[&str] = &[
     "ABSOLUTE", "ACTION", "ADD", "ALL", "ALLOCATE", "ALTER", "AND", "ANY", "ARE", "AS", "ASC", "ASSERTION", "AT",
     "AUTHORIZATION", "AVG", "BEGIN", "BETWEEN", "BIT", "BIT_LENGTH", "BOTH", "BY", "CASCADE", "CASCADED", "CASE",
@@ -27,6 +28,7 @@ const SQL: &[&str] = &[
 ];
 
 /// Reserved by ADQL.
+#[rustfmt::skip]
 const ADQL: &[&str] = &[
     "ABS", "ACOS", "AREA", "ASIN", "ATAN", "ATAN2", "BIGINT", "BOX", "CEILING", "CENTROID", "CIRCLE", "CONTAINS",
     "COORD1", "COORD2", "COORDSYS", "COS", "COT", "DEGREES", "DISTANCE", "EXP", "FLOOR", "ILIKE", "INTERSECTS",
@@ -35,6 +37,7 @@ const ADQL: &[&str] = &[
 ];
 
 /// The reserved words that hold a query together: where one stands, no name can be meant.
+#[rustfmt::skip]
 const STRUCTURAL: &[&str] = &[
     "ALL", "AND", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "CROSS", "DESC", "DISTINCT", "ELSE", "END", "EXCEPT",
     "EXISTS", "FALSE", "FETCH", "FOR", "FROM", "FULL", "GROUP", "HAVING", "ILIKE", "IN", "INNER", "INTERSECT", "INTO",

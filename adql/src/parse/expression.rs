@@ -37,7 +37,10 @@ impl Parser<'_> {
             {
                 left = self.nested(|parser| parser.predicate(left, negated))?;
                 if self.begins_predicate().is_some() {
-                    return self.fail(self.span(), "comparisons cannot follow each other; join them with AND or use parentheses");
+                    return self.fail(
+                        self.span(),
+                        "comparisons cannot follow each other; join them with AND or use parentheses",
+                    );
                 }
             } else if let Some((operator, its_rank)) = self.arithmetic_operator()
                 && lowest <= its_rank
@@ -88,7 +91,9 @@ impl Parser<'_> {
             Token::ShiftLeft => (Operator::ShiftLeft, rank::SHIFT),
             Token::ShiftRight => (Operator::ShiftRight, rank::SHIFT),
             // DIV is no reserved word: it is the operator only where an operand follows, which no alias has behind it.
-            Token::Word(_) if self.is_word(0, "DIV") && self.begins_operand(1) => (Operator::IntegerDivide, rank::PRODUCT),
+            Token::Word(_) if self.is_word(0, "DIV") && self.begins_operand(1) => {
+                (Operator::IntegerDivide, rank::PRODUCT)
+            }
             _ => return None,
         })
     }
@@ -280,7 +285,16 @@ impl Parser<'_> {
 
     fn cast_target(&mut self) -> Parsed<(CastTarget, Span)> {
         const TYPES: &[&str] = &[
-            "SMALLINT", "INTEGER", "BIGINT", "REAL", "DOUBLE PRECISION", "CHAR(n)", "VARCHAR(n)", "TIMESTAMP", "POINT", "CIRCLE",
+            "SMALLINT",
+            "INTEGER",
+            "BIGINT",
+            "REAL",
+            "DOUBLE PRECISION",
+            "CHAR(n)",
+            "VARCHAR(n)",
+            "TIMESTAMP",
+            "POINT",
+            "CIRCLE",
             "POLYGON",
         ];
         let start = self.span();

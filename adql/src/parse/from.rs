@@ -13,7 +13,7 @@ enum Parenthesised {
 }
 
 impl Parser<'_> {
-    pub(super) fn from_list(&mut self) -> Parsed<Vec<Joined>> {
+    pub(super) fn tables_of_from(&mut self) -> Parsed<Vec<Joined>> {
         let mut list = vec![self.joined()?];
         while self.accept_token(&Token::Comma, "`,`") {
             list.push(self.joined()?);
@@ -125,7 +125,8 @@ impl Parser<'_> {
         let alias = if self.accept("AS") { Some(self.name("table alias")?) } else { self.implicit_alias()? };
         if alias.is_some() && self.peek() == &Token::LParen {
             return Err(Box::new(
-                Problem::new(self.span(), "a table alias has no column list in ADQL").expecting(["aliases in the select list"]),
+                Problem::new(self.span(), "a table alias has no column list in ADQL")
+                    .expecting(["aliases in the select list"]),
             ));
         }
         Ok(alias)

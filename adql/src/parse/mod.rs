@@ -99,9 +99,10 @@ impl<'t> Parser<'t> {
 
     fn refuse_other_statements(&self) -> Parsed<()> {
         const OTHERS: &[&str] = &[
-            "ALTER", "ANALYZE", "ATTACH", "BEGIN", "CALL", "COMMIT", "COPY", "CREATE", "DECLARE", "DELETE", "DESC", "DESCRIBE",
-            "DROP", "EXEC", "EXECUTE", "EXPLAIN", "GRANT", "INSERT", "LOAD", "LOCK", "MERGE", "PREPARE", "RENAME", "REPLACE",
-            "REVOKE", "ROLLBACK", "SET", "SHOW", "START", "TRUNCATE", "UPDATE", "UPSERT", "USE", "VACUUM", "VALUES",
+            "ALTER", "ANALYZE", "ATTACH", "BEGIN", "CALL", "COMMIT", "COPY", "CREATE", "DECLARE", "DELETE", "DESC",
+            "DESCRIBE", "DROP", "EXEC", "EXECUTE", "EXPLAIN", "GRANT", "INSERT", "LOAD", "LOCK", "MERGE", "PREPARE",
+            "RENAME", "REPLACE", "REVOKE", "ROLLBACK", "SET", "SHOW", "START", "TRUNCATE", "UPDATE", "UPSERT", "USE",
+            "VACUUM", "VALUES",
         ];
         if matches!(self.peek(), Token::EOF) {
             return Err(Box::new(Problem::new(self.span(), "the query is empty").expecting(["SELECT"])));
@@ -215,7 +216,9 @@ impl<'t> Parser<'t> {
         let found = match self.peek() {
             Token::EOF => "the query ends too early".to_owned(),
             token => match self.word_at(0) {
-                Some(word) if lexical::is_structural(word) => format!("{} cannot stand here", word.to_ascii_uppercase()),
+                Some(word) if lexical::is_structural(word) => {
+                    format!("{} cannot stand here", word.to_ascii_uppercase())
+                }
                 Some(word) => format!("`{}` cannot stand here", clip(word)),
                 None => format!("`{}` cannot stand here", clip(&token.to_string())),
             },
@@ -302,7 +305,8 @@ impl<'t> Parser<'t> {
         while self.skip(&Token::Period) {
             path.push(self.name(what)?);
             if path.len() > longest {
-                return self.fail(self.previous_span(), format!("a {what} has at most {longest} names joined by points"));
+                return self
+                    .fail(self.previous_span(), format!("a {what} has at most {longest} names joined by points"));
             }
         }
         Ok(path)

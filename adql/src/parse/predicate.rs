@@ -41,7 +41,8 @@ impl Parser<'_> {
             }
             self.advance();
             if self.is_any_word(0, &["ANY", "SOME", "ALL"]) && self.peek_at(1) == &Token::LParen {
-                return self.fail(self.span(), "comparisons with ANY, SOME or ALL are not part of ADQL; use IN or EXISTS");
+                return self
+                    .fail(self.span(), "comparisons with ANY, SOME or ALL are not part of ADQL; use IN or EXISTS");
             }
             let right = Box::new(self.ranked(rank::PREDICATE + 1)?);
             return self.node(ExprKind::Compare { left, operator, right }, start);

@@ -47,7 +47,13 @@ impl Parser<'_> {
         self.rest_of_query(Vec::new(), Body::Query(Box::new(first)), start, outside)
     }
 
-    fn rest_of_query(&mut self, with: Vec<CommonTable>, first: Body, start: Span, outside: (u32, u32)) -> Parsed<Query> {
+    fn rest_of_query(
+        &mut self,
+        with: Vec<CommonTable>,
+        first: Body,
+        start: Span,
+        outside: (u32, u32),
+    ) -> Parsed<Query> {
         let body = self.set_expression(first)?;
         let order_by = if self.accept("ORDER") {
             self.expect("BY")?;
@@ -100,8 +106,7 @@ impl Parser<'_> {
         }
         loop {
             let name = self.name("query name")?;
-            let columns =
-                if self.peek() == &Token::LParen { self.name_list("column name")? } else { Vec::new() };
+            let columns = if self.peek() == &Token::LParen { self.name_list("column name")? } else { Vec::new() };
             self.expect("AS")?;
             self.expect_token(&Token::LParen, "`(`")?;
             let query = self.query()?;
@@ -162,7 +167,8 @@ impl Parser<'_> {
             return true;
         }
         if self.is_word(0, "DISTINCT") {
-            self.liberties.push((self.span(), "UNION, EXCEPT and INTERSECT take no DISTINCT in ADQL: they are distinct"));
+            self.liberties
+                .push((self.span(), "UNION, EXCEPT and INTERSECT take no DISTINCT in ADQL: they are distinct"));
             self.advance();
         }
         false
@@ -205,7 +211,7 @@ impl Parser<'_> {
             return self.fail(self.span(), "SELECT INTO is not accepted: queries do not change tables");
         }
         let from = if self.accept("FROM") {
-            self.from_list()?
+            self.tables_of_from()?
         } else {
             // Whatever else is here is no beginning of a clause, and the fault will say that FROM was expected.
             let ends = matches!(self.peek(), Token::EOF | Token::RParen | Token::SemiColon) || self.continues_query();

@@ -73,7 +73,11 @@ impl Rules<'_, '_, '_> {
             ExprKind::Case { operand, branches, otherwise } => {
                 operand.iter().for_each(|operand| self.value(operand, context));
                 for (when, then) in branches {
-                    if operand.is_some() { self.value(when, context) } else { self.condition(when, context) }
+                    if operand.is_some() {
+                        self.value(when, context)
+                    } else {
+                        self.condition(when, context)
+                    }
                     self.value(then, context);
                 }
                 otherwise.iter().for_each(|otherwise| self.value(otherwise, context));

@@ -34,10 +34,8 @@ impl Rules<'_, '_, '_> {
                     self.fault(Problem::new(span, "DISTANCE takes two points or four numbers").expecting([form]));
                 }
             },
-            "REGION" => {
-                if arguments.iter().any(|argument| argument.as_text().is_none()) {
-                    self.report.fault(span, "REGION takes a text in quotes, and nothing that is to be computed");
-                }
+            "REGION" if arguments.iter().any(|argument| argument.as_text().is_none()) => {
+                self.report.fault(span, "REGION takes a text in quotes, and nothing that is to be computed");
             }
             "IN_UNIT" => {
                 if let [value, unit] = arguments {
@@ -56,7 +54,9 @@ impl Rules<'_, '_, '_> {
         if arguments.len() != numbers {
             let form = functions::standard(&call.name.text).map(|function| function.form);
             let name = call.name.text.to_ascii_uppercase();
-            self.fault(Problem::new(span, format!("{name} is called with a wrong number of arguments")).expecting(form));
+            self.fault(
+                Problem::new(span, format!("{name} is called with a wrong number of arguments")).expecting(form),
+            );
         }
         arguments.iter().for_each(|argument| self.number(call, argument));
         if let Some(latitude) = arguments.get(1) {
@@ -85,7 +85,7 @@ impl Rules<'_, '_, '_> {
     fn polygon(&mut self, span: Span, vertices: &[Expr]) {
         let points = vertices.iter().filter(|vertex| is_point_call(vertex)).count();
         if points > 0 {
-            let numbers = vertices.iter().any(|vertex| is_number(vertex));
+            let numbers = vertices.iter().any(is_number);
             if numbers {
                 self.report.fault(span, "the vertices of a POLYGON are all numbers or all points, not a mixture");
             }
@@ -103,14 +103,16 @@ impl Rules<'_, '_, '_> {
     fn shape(&mut self, call: &Call, argument: &Expr) {
         if !may_be_geometry(argument) {
             let message = format!("{} takes geometries, and this is none", call.name.text.to_ascii_uppercase());
-            self.fault(Problem::new(argument.span, message).expecting(["POINT", "CIRCLE", "BOX", "POLYGON", "a column"]));
+            self.fault(
+                Problem::new(argument.span, message).expecting(["POINT", "CIRCLE", "BOX", "POLYGON", "a column"]),
+            );
         }
     }
 
     fn point(&mut self, call: &Call, argument: &Expr) {
-        let other_shape = argument
-            .as_call()
-            .is_some_and(|inner| ["CIRCLE", "BOX", "POLYGON", "REGION"].iter().any(|shape| inner.name.text.eq_ignore_ascii_case(shape)));
+        let other_shape = argument.as_call().is_some_and(|inner| {
+            ["CIRCLE", "BOX", "POLYGON", "REGION"].iter().any(|shape| inner.name.text.eq_ignore_ascii_case(shape))
+        });
         if other_shape || !may_be_geometry(argument) {
             let message = format!("{} takes a point here, and this is none", call.name.text.to_ascii_uppercase());
             self.fault(Problem::new(argument.span, message).expecting(["POINT(lon, lat)", "a column"]));
@@ -151,7 +153,8 @@ fn is_numeric_geometry(name: &str) -> bool {
 }
 
 fn is_point_call(expr: &Expr) -> bool {
-    expr.as_call().is_some_and(|call| ["POINT", "CENTROID"].iter().any(|name| call.name.text.eq_ignore_ascii_case(name)))
+    expr.as_call()
+        .is_some_and(|call| ["POINT", "CENTROID"].iter().any(|name| call.name.text.eq_ignore_ascii_case(name)))
 }
 
 fn is_number(expr: &Expr) -> bool {
@@ -168,7 +171,10 @@ fn may_be_geometry(expr: &Expr) -> bool {
             Some(function) if function.kind == Kind::Geometry => {
                 !is_numeric_geometry(function.name) && function.name != "COORDSYS"
             }
-            Some(function) => matches!(function.name, "COALESCE" | "NULLIF" | "MIN" | "MAX" | "FIRST_VALUE" | "LAST_VALUE" | "LAG" | "LEAD"),
+            Some(function) => matches!(
+                function.name,
+                "COALESCE" | "NULLIF" | "MIN" | "MAX" | "FIRST_VALUE" | "LAST_VALUE" | "LAG" | "LEAD"
+            ),
             None => true,
         },
         _ => false,

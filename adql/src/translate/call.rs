@@ -16,8 +16,21 @@ use crate::names::TypeClass;
 
 /// The parts of a timestamp that EXTRACT knows.
 const FIELDS: &[&str] = &[
-    "century", "day", "decade", "dow", "doy", "epoch", "hour", "microsecond", "millisecond", "minute", "month", "quarter",
-    "second", "week", "year",
+    "century",
+    "day",
+    "decade",
+    "dow",
+    "doy",
+    "epoch",
+    "hour",
+    "microsecond",
+    "millisecond",
+    "minute",
+    "month",
+    "quarter",
+    "second",
+    "week",
+    "year",
 ];
 
 impl<'q> Translator<'q, '_, '_, '_> {

@@ -78,8 +78,11 @@ impl<'q> Translator<'q, '_, '_, '_> {
     fn qualified(&mut self, qualifier: &[Name], name: &Name, span: Span) -> Value {
         for level in (0..self.scopes.len()).rev() {
             let Some(scope) = self.scopes.get(level) else { continue };
-            let called: Vec<usize> =
-                scope.reachable().filter(|(_, relation)| relation.is_called(qualifier)).map(|(index, _)| index).collect();
+            let called: Vec<usize> = scope
+                .reachable()
+                .filter(|(_, relation)| relation.is_called(qualifier))
+                .map(|(index, _)| index)
+                .collect();
             match called.as_slice() {
                 [] => {}
                 [relation] => return self.column_in(level, *relation, name, span),
@@ -159,6 +162,9 @@ impl<'q> Translator<'q, '_, '_, '_> {
         }
         let expr: &'q Expr = scope.aliases.iter().find(|(alias, _)| name_means(name, alias)).map(|(_, expr)| *expr)?;
         let clause = scope.clause;
+        if !self.may_visit(name.span) {
+            return Some(Value::null());
+        }
         if alias_use == AliasUse::Liberty {
             if self.report.level() == Level::Strict {
                 return None;
@@ -190,7 +196,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
             self.report.fault(name.span, format!("no column `{}`", name.text));
             return;
         };
-        let columns = scope.visible.iter().filter_map(|visible| scope.column_of(visible)).map(|(_, column)| &*column.name);
+        let columns =
+            scope.visible.iter().filter_map(|visible| scope.column_of(visible)).map(|(_, column)| &*column.name);
         let aliases = scope.aliases.iter().filter(|_| scope.alias_use == AliasUse::Yes).map(|(alias, _)| &*alias.text);
         let near = nearest::names(&name.text, columns.chain(aliases));
         let tables: Vec<String> = scope.reachable().map(|(_, relation)| relation.shown()).collect();
@@ -220,7 +227,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
         if near.is_empty() {
             near = tables.into_iter().take(3).collect();
         }
-        let problem = Problem::new(first.span.union(&last.span), format!("there is no table `{}` in FROM", shown.join(".")));
+        let problem =
+            Problem::new(first.span.union(&last.span), format!("there is no table `{}` in FROM", shown.join(".")));
         self.report.problem(problem.suggesting(near));
     }
 
@@ -253,7 +261,8 @@ pub(super) fn name_means(name: &Name, alias: &Name) -> bool {
 pub(super) fn is_aggregated(expr: &Expr) -> bool {
     expr.any(&|expr| match &expr.kind {
         ExprKind::Call(call) => {
-            call.over.is_none() && functions::standard(&call.name.text).is_some_and(|function| function.kind == Kind::Aggregate)
+            call.over.is_none()
+                && functions::standard(&call.name.text).is_some_and(|function| function.kind == Kind::Aggregate)
         }
         _ => false,
     })

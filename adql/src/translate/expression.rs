@@ -219,7 +219,11 @@ impl<'q> Translator<'q, '_, '_, '_> {
         }
         let both_boolean = outputs.first().is_some_and(|output| output.class == TypeClass::Boolean);
         let expr = if both_boolean { value } else { value.number() };
-        Value::boolean(SqlExpr::InSubquery { expr: Box::new(sql::operand(expr.sql)), subquery: Box::new(subquery), negated })
+        Value::boolean(SqlExpr::InSubquery {
+            expr: Box::new(sql::operand(expr.sql)),
+            subquery: Box::new(subquery),
+            negated,
+        })
     }
 
     // CASE and CAST.
@@ -276,7 +280,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
             CastTarget::Date => Value::new(sql::cast(value, DataType::Date), TypeClass::Timestamp),
             CastTarget::Boolean => Value::boolean(sql::cast(value, DataType::Boolean)),
             CastTarget::Point | CastTarget::Circle | CastTarget::Polygon => {
-                self.report.fault(span, "CAST to a geometry is not answered by this version; use POINT, CIRCLE or POLYGON");
+                self.report
+                    .fault(span, "CAST to a geometry is not answered by this version; use POINT, CIRCLE or POLYGON");
                 Value::null()
             }
         }
@@ -287,7 +292,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
             None => ExactNumberInfo::None,
             Some((precision, scale)) => {
                 if !(1..=MAX_DECIMAL_DIGITS).contains(&precision) || scale > precision {
-                    let message = format!("a decimal has 1 to {MAX_DECIMAL_DIGITS} digits, and no more of them behind the point");
+                    let message =
+                        format!("a decimal has 1 to {MAX_DECIMAL_DIGITS} digits, and no more of them behind the point");
                     self.report.fault(span, message);
                 }
                 ExactNumberInfo::PrecisionAndScale(precision, i64::try_from(scale).unwrap_or(i64::MAX))

@@ -102,7 +102,8 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
                 None
             }
             _ => {
-                self.report.fault(name.span, format!("`{}` stands more than once on the {which} side of the join", name.text));
+                self.report
+                    .fault(name.span, format!("`{}` stands more than once on the {which} side of the join", name.text));
                 None
             }
         }
@@ -131,7 +132,8 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
             }
         }
         if let Some(name) = repeated {
-            self.report.fault(span, format!("NATURAL cannot tell which `{name}` is meant: one side has it more than once"));
+            self.report
+                .fault(span, format!("NATURAL cannot tell which `{name}` is meant: one side has it more than once"));
         }
         pairs
     }
@@ -156,7 +158,9 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
             shown.push(match kind {
                 JoinKind::Inner | JoinKind::Left | JoinKind::Cross => one.clone(),
                 JoinKind::Right => two.clone(),
-                JoinKind::Full => Visible { merged: Some(sql::call("coalesce", [one_sql, two_sql])), ..one.clone() },
+                JoinKind::Full => {
+                    Visible { merged: Some(Box::new(sql::call("coalesce", [one_sql, two_sql]))), ..one.clone() }
+                }
             });
         }
         let is_merged = |index: usize, side: fn(&(usize, usize)) -> usize| pairs.iter().any(|pair| side(pair) == index);
@@ -207,11 +211,8 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
         {
             let called = alias.unwrap_or(common.name);
             let ident = sql::name(&called.text, alias.unwrap_or(name).span);
-            let relation = Relation {
-                path: vec![called.text.clone()],
-                qualifier: vec![ident.clone()],
-                columns: common.columns,
-            };
+            let relation =
+                Relation { path: vec![called.text.clone()], qualifier: vec![ident.clone()], columns: common.columns };
             let table = sql::object_name(&[sql::name(&common.emitted, name.span)]);
             return (sql::table(table, Some(sql::alias(ident))), self.push(relation));
         }
@@ -229,11 +230,7 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
                 qualifier: vec![sql::name(&alias.text, alias.span)],
                 columns,
             },
-            None => Relation {
-                path: vec![database.clone(), table_name.clone()],
-                qualifier: full.clone(),
-                columns,
-            },
+            None => Relation { path: vec![database.clone(), table_name.clone()], qualifier: full.clone(), columns },
         };
         let sql_alias = alias.map(|alias| sql::alias(sql::name(&alias.text, alias.span)));
         let factor = sql::table(sql::object_name(&full), sql_alias);
@@ -250,10 +247,8 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
     }
 
     fn push_unknown(&mut self, path: &[Name], alias: Option<&Name>) -> Vec<Visible> {
-        let names: Vec<String> = alias.map_or_else(
-            || path.iter().map(|name| name.text.clone()).collect(),
-            |alias| vec![alias.text.clone()],
-        );
+        let names: Vec<String> =
+            alias.map_or_else(|| path.iter().map(|name| name.text.clone()).collect(), |alias| vec![alias.text.clone()]);
         let relation = Relation { path: names, qualifier: Vec::new(), columns: [].into() };
         if let Some(scope) = self.scopes.last_mut() {
             scope.incomplete = true;

@@ -36,7 +36,7 @@ enum Shape {
     /// Longitude, latitude and so on.
     Polygon(Vec<SqlExpr>),
     /// A value of which only the class is known.
-    Value(Value),
+    Value(Box<Value>),
 }
 
 impl<'q> Translator<'q, '_, '_, '_> {
@@ -90,7 +90,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
         match self.point_in(point, shape) {
             Ok(value) => value,
             Err(()) => {
-                let problem = Problem::new(span, "INTERSECTS is answered where one of both is a point, not for two shapes");
+                let problem =
+                    Problem::new(span, "INTERSECTS is answered where one of both is a point, not for two shapes");
                 self.report.problem(problem);
                 Value::null()
             }
@@ -135,17 +136,18 @@ impl<'q> Translator<'q, '_, '_, '_> {
         match &expr.bare().kind {
             ExprKind::Call(call) if is_constructor(&call.name.text) => {
                 if !self.may_visit(expr.span) {
-                    return Shape::Value(Value::null());
+                    return Shape::Value(Box::new(Value::null()));
                 }
                 self.shape_of_call(call, expr.span)
             }
             _ => {
                 let value = self.expr(expr);
-                if !matches!(value.class, TypeClass::Point | TypeClass::Circle | TypeClass::Polygon | TypeClass::Other) {
+                if !matches!(value.class, TypeClass::Point | TypeClass::Circle | TypeClass::Polygon | TypeClass::Other)
+                {
                     let message = format!("a geometry must stand here, and this is {}", value.class.noun());
                     self.report.fault(expr.span, message);
                 }
-                Shape::Value(value)
+                Shape::Value(Box::new(value))
             }
         }
     }
@@ -165,7 +167,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             _ => None,
         };
         // The rules have reported what fits no form.
-        shape.unwrap_or_else(|| Shape::Value(Value::null()))
+        shape.unwrap_or_else(|| Shape::Value(Box::new(Value::null())))
     }
 
     /// A position and the sizes around it.
@@ -221,7 +223,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let ExprKind::Text(system) = &first.kind else { return };
         let mut words = system.split_whitespace();
         let frame = words.next().unwrap_or("");
-        let known = frame.is_empty() || frame.eq_ignore_ascii_case("ICRS") || frame.eq_ignore_ascii_case("UNKNOWNFRAME");
+        let known =
+            frame.is_empty() || frame.eq_ignore_ascii_case("ICRS") || frame.eq_ignore_ascii_case("UNKNOWNFRAME");
         let rest = words.all(|word| REFERENCE_POSITIONS.iter().any(|known| known.eq_ignore_ascii_case(word)));
         if !(known && rest) {
             let problem = Problem::new(first.span, format!("positions are in ICRS here; `{system}` is not converted"));
@@ -260,6 +263,6 @@ fn shape_value(shape: Shape) -> Value {
         Shape::Circle(circle) => Value::new(sql::call("qserv_circle", circle), TypeClass::Circle),
         Shape::Box(sides) => Value::new(sql::call("qserv_box", sides), TypeClass::Polygon),
         Shape::Polygon(vertices) => Value::new(sql::call("qserv_polygon", vertices), TypeClass::Polygon),
-        Shape::Value(value) => value,
+        Shape::Value(value) => *value,
     }
 }

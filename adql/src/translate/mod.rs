@@ -122,7 +122,10 @@ impl Translator<'_, '_, '_, '_> {
         }
         // One fault is enough, and the nodes that are left are not looked at.
         if before <= self.options.max_nodes {
-            let message = format!("the query is longer than {} expressions when its aliases are filled in", self.options.max_nodes);
+            let message = format!(
+                "the query is longer than {} expressions when its aliases are filled in",
+                self.options.max_nodes
+            );
             self.report.fault(span, format!("{message} (max_nodes)"));
         }
         false

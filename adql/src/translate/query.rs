@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use sqlparser::ast::{
-    Cte, OrderByExpr, OrderByOptions, Query as SqlQuery, SetExpr, SetOperator as SqlSetOperator, SetQuantifier, TableAlias,
-    TableAliasColumnDef,
-};
 use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{
+    Cte, OrderByExpr, OrderByOptions, Query as SqlQuery, SetExpr, SetOperator as SqlSetOperator, SetQuantifier,
+    TableAlias, TableAliasColumnDef,
+};
 
 use super::scope::{CommonRelation, Relation, RelationColumn, Scope};
 use super::{OutputColumn, Translator, sql};
@@ -57,8 +57,11 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 (body, outputs, order_by, limit)
             }
         };
-        let translated =
-            SqlQuery { order_by: sql::order_by(order_by), limit_clause: sql::bounds(limit, offset), ..sql::query(body) };
+        let translated = SqlQuery {
+            order_by: sql::order_by(order_by),
+            limit_clause: sql::bounds(limit, offset),
+            ..sql::query(body)
+        };
         (translated, outputs)
     }
 
@@ -151,8 +154,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let mut alias = TableAlias { explicit: false, ..sql::alias(sql::name(&emitted, table.name.span)) };
         if !table.columns.is_empty() {
             if table.columns.len() != outputs.len() {
-                let message =
-                    format!("`{}` lists {} columns and its query has {}", table.name.text, table.columns.len(), outputs.len());
+                let message = format!(
+                    "`{}` lists {} columns and its query has {}",
+                    table.name.text,
+                    table.columns.len(),
+                    outputs.len()
+                );
                 self.report.fault(table.name.span, message);
             }
             for (index, (output, name)) in outputs.iter_mut().zip(&table.columns).enumerate() {
@@ -164,7 +171,13 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
         }
         self.common.push(CommonRelation { name: &table.name, emitted, columns: relation_columns(outputs) });
-        Cte { alias, query: Box::new(query), from: None, materialized: None, closing_paren_token: AttachedToken::empty() }
+        Cte {
+            alias,
+            query: Box::new(query),
+            from: None,
+            materialized: None,
+            closing_paren_token: AttachedToken::empty(),
+        }
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) struct Visible {
     pub(super) relation: usize,
     pub(super) column: usize,
     /// For a column that USING or NATURAL made of two: its value.
-    pub(super) merged: Option<SqlExpr>,
+    pub(super) merged: Option<Box<SqlExpr>>,
 }
 
 /// What a column name in the present clause may also mean: an alias of the select list.
@@ -126,7 +126,7 @@ impl<'q, 'n> Scope<'q, 'n> {
     /// The value of a column in the statement.
     pub(super) fn sql_of(&self, visible: &Visible, span: Span) -> SqlExpr {
         match (&visible.merged, self.column_of(visible)) {
-            (Some(merged), _) => merged.clone(),
+            (Some(merged), _) => SqlExpr::clone(merged),
             (None, Some((relation, column))) => sql::column(&relation.qualifier, &column.emitted, span),
             (None, None) => sql::null(),
         }

@@ -40,7 +40,10 @@ enum Source<'q> {
         alias: Option<&'q Name>,
     },
     /// From `*`; the number of the select list's entry.
-    Star { entry: usize, merged: bool },
+    Star {
+        entry: usize,
+        merged: bool,
+    },
 }
 
 impl<'q> Translator<'q, '_, '_, '_> {
@@ -117,6 +120,9 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let mut keys = Vec::new();
         let mut seen = HashSet::new();
         for expr in &select.group_by {
+            if !self.may_visit(expr.span) {
+                break;
+            }
             let key = match expr.as_position() {
                 Some(position) => match self.listed(select, position) {
                     Some(listed) => {
@@ -129,7 +135,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
                         key
                     }
                     None => {
-                        self.report.fault(expr.span, format!("GROUP BY {position} is no expression of the select list"));
+                        self.report
+                            .fault(expr.span, format!("GROUP BY {position} is no expression of the select list"));
                         continue;
                     }
                 },
@@ -186,7 +193,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 }
                 Item::TableStar(path, span) => {
                     let scope = self.scopes.last();
-                    let called = scope.and_then(|scope| scope.reachable().find(|(_, relation)| relation.is_called(path)));
+                    let called =
+                        scope.and_then(|scope| scope.reachable().find(|(_, relation)| relation.is_called(path)));
                     match (scope, called) {
                         (Some(scope), Some((relation, _))) => {
                             let visible = scope.columns_of(relation);
@@ -259,7 +267,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
         });
         let name = argument.map_or_else(|| function.clone(), |argument| format!("{function}_{argument}"));
         // A column may be called anything; what is made of it is to be a plain name.
-        name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).take(LONGEST_NAME).collect()
+        name.chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' })
+            .take(LONGEST_NAME)
+            .collect()
     }
 
     fn column_name(&self, path: &[Name]) -> Option<String> {
@@ -341,7 +352,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let written: Vec<&Column<'q>> = columns.iter().filter(|column| !column.made_up).filter(named).collect();
         if let [first, rest @ ..] = written.as_slice() {
             if rest.iter().any(|other| other.sql != first.sql) {
-                self.report.fault(name.span, format!("`{}` can mean more than one column of the select list", name.text));
+                self.report
+                    .fault(name.span, format!("`{}` can mean more than one column of the select list", name.text));
             }
             return Some(output_reference(first));
         }
@@ -385,7 +397,8 @@ fn item(column: &Column<'_>) -> SelectItem {
 fn name_uniquely(columns: &mut [Column<'_>]) {
     let mut taken: HashSet<String> = HashSet::new();
     let mut numbers: HashMap<String, usize> = HashMap::new();
-    let wished: HashSet<String> = columns.iter().filter(|column| !column.made_up).map(|column| column.name.clone()).collect();
+    let wished: HashSet<String> =
+        columns.iter().filter(|column| !column.made_up).map(|column| column.name.clone()).collect();
     for made_up in [false, true] {
         for column in columns.iter_mut().filter(|column| column.made_up == made_up) {
             // Goes on where the last column of this name stopped, so that many of them take no longer each.
@@ -412,8 +425,10 @@ fn is_grouped(select: &Select, order_by: &[OrderItem]) -> bool {
 
 /// The keys as the engine wants them: a constant would be taken for a position, so it is given as its position.
 fn group_positions(keys: Vec<SqlExpr>, columns: &[Column<'_>]) -> Vec<SqlExpr> {
-    let constants = columns.iter().enumerate().filter(|(_, column)| matches!(sql::bare(&column.sql), SqlExpr::Value(_)));
-    let positions: HashMap<&SqlExpr, usize> = constants.map(|(index, column)| (sql::bare(&column.sql), index + 1)).collect();
+    let constants =
+        columns.iter().enumerate().filter(|(_, column)| matches!(sql::bare(&column.sql), SqlExpr::Value(_)));
+    let positions: HashMap<&SqlExpr, usize> =
+        constants.map(|(index, column)| (sql::bare(&column.sql), index + 1)).collect();
     keys.into_iter()
         .map(|key| match sql::bare(&key) {
             SqlExpr::Value(_) => {

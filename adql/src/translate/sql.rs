@@ -4,7 +4,8 @@ use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Offset, OffsetRows, OrderBy,
-    OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SetExpr, TableAlias, TableFactor, UnaryOperator, Value, With,
+    OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SetExpr, TableAlias, TableFactor, UnaryOperator, Value,
+    With,
 };
 use sqlparser::tokenizer::Span;
 
@@ -109,7 +110,8 @@ pub(super) fn bare(expr: &Expr) -> &Expr {
 }
 
 pub(super) fn call(function: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
-    let arguments = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
+    let arguments =
+        arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
     Expr::Function(function_of(function, arguments))
 }
 

@@ -20,7 +20,11 @@ pub(super) enum Found<T> {
 }
 
 /// Finds `name` among `candidates`.
-pub(super) fn find<T: Copy>(name: &Name, candidates: impl Iterator<Item = T> + Clone, text: impl Fn(T) -> String) -> Found<T> {
+pub(super) fn find<T: Copy>(
+    name: &Name,
+    candidates: impl Iterator<Item = T> + Clone,
+    text: impl Fn(T) -> String,
+) -> Found<T> {
     let matching: Vec<T> = candidates.clone().filter(|candidate| name.matches(&text(*candidate))).collect();
     match matching.as_slice() {
         [only] => return Found::One(*only),
@@ -41,10 +45,14 @@ impl<'n> Translator<'_, 'n, '_, '_> {
     /// The table of the catalog that a path means, or `None` after a fault.
     pub(super) fn table(&mut self, path: &Path) -> Option<TableName> {
         match path.as_slice() {
-            [table] => match self.options.default_database.clone() {
+            [table] => match &self.options.default_database {
                 Some(database) => {
-                    let database = self.names.databases().into_iter().find(|name| name.eq_ignore_ascii_case(&database))?;
-                    self.table_of(database, table)
+                    let names = self.names;
+                    let known = names.databases().into_iter().find(|name| name.eq_ignore_ascii_case(database));
+                    if known.is_none() {
+                        self.report.fault(table.span, format!("the default database `{database}` does not exist"));
+                    }
+                    self.table_of(known?, table)
                 }
                 None => self.table_anywhere(table),
             },
@@ -54,7 +62,8 @@ impl<'n> Translator<'_, 'n, '_, '_> {
             }
             [first, ..] => {
                 let last = path.last().unwrap_or(first);
-                self.report.fault(first.span.union(&last.span), "a table is named by its database and its name, no more");
+                self.report
+                    .fault(first.span.union(&last.span), "a table is named by its database and its name, no more");
                 None
             }
             [] => None,
@@ -113,7 +122,8 @@ impl<'n> Translator<'_, 'n, '_, '_> {
             Found::OtherCase(found) if self.other_case(name, found.1) => found,
             Found::OtherCase(_) => return None,
             Found::Several(several) => {
-                let several: Vec<String> = several.iter().map(|(database, table)| format!("{database}.{table}")).collect();
+                let several: Vec<String> =
+                    several.iter().map(|(database, table)| format!("{database}.{table}")).collect();
                 let several: Vec<&str> = several.iter().map(String::as_str).collect();
                 self.ambiguous(name, "table", &several);
                 return None;
@@ -122,7 +132,9 @@ impl<'n> Translator<'_, 'n, '_, '_> {
                 let problem = Problem::new(name.span, format!("there is no table `{}`", name.text));
                 let near = nearest::names(&name.text, all.iter().map(|(_, table)| *table));
                 let near = near.iter().flat_map(|near| {
-                    all.iter().filter(move |(_, table)| table == near).map(|(database, table)| format!("{database}.{table}"))
+                    all.iter()
+                        .filter(move |(_, table)| table == near)
+                        .map(|(database, table)| format!("{database}.{table}"))
                 });
                 let near = near.take(3).collect();
                 self.report.problem(problem.suggesting(near));

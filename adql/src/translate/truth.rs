@@ -114,9 +114,14 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let left = self.expr(left);
         let right_value = self.expr(right);
         let right = self.beside(&left, right_value, right);
-        let (left, right) = if left.is_truth() == right.is_truth() { (left, right) } else { (left.number(), right.number()) };
+        let (left, right) =
+            if left.is_truth() == right.is_truth() { (left, right) } else { (left.number(), right.number()) };
         let (left, right) = (Box::new(sql::operand(left.sql)), Box::new(sql::operand(right.sql)));
-        Value::boolean(if negated { SqlExpr::IsNotDistinctFrom(left, right) } else { SqlExpr::IsDistinctFrom(left, right) })
+        Value::boolean(if negated {
+            SqlExpr::IsNotDistinctFrom(left, right)
+        } else {
+            SqlExpr::IsDistinctFrom(left, right)
+        })
     }
 
     pub(super) fn is_null(&mut self, value: &'q Expr, negated: bool) -> Value {

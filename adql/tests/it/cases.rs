@@ -12,7 +12,7 @@ fn path(file: &str) -> PathBuf {
 
 /// Runs all cases of a file and compares.
 fn run(file: &str, answer: impl Fn(&str) -> String) {
-    let text = std::fs::read_to_string(path(file)).unwrap();
+    let text = std::fs::read_to_string(path(file)).expect("the file of cases");
     let mut rewritten = Vec::new();
     let mut wrong = String::new();
     for case in text.split("\n;;\n") {
@@ -21,19 +21,23 @@ fn run(file: &str, answer: impl Fn(&str) -> String) {
         let expected = expected.trim();
         let found = answer(query);
         if found.trim() != expected {
-            write!(wrong, "{query}\n  expected: {expected}\n  found:    {found}\n\n").unwrap();
+            write!(wrong, "{query}\n  expected: {expected}\n  found:    {found}\n\n").expect("text");
         }
         rewritten.push(format!("{query}\n=>\n{}", found.trim()).trim_end().to_owned());
     }
     if std::env::var_os("UPDATE_CASES").is_some() {
-        std::fs::write(path(file), format!("{}\n", rewritten.join("\n;;\n"))).unwrap();
+        std::fs::write(path(file), format!("{}\n", rewritten.join("\n;;\n"))).expect("the file of cases");
     } else {
         assert!(wrong.is_empty(), "{file}\n{wrong}");
     }
 }
 
 fn shown(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("{}:{}+{} {}", fault.line, fault.column, fault.length, fault.summary())).collect::<Vec<_>>().join("\n")
+    faults
+        .iter()
+        .map(|fault| format!("{}:{}+{} {}", fault.line, fault.column, fault.length, fault.summary()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A small world with LSST's letter cases.
@@ -82,10 +86,10 @@ fn translated(query: &str, options: &Options) -> String {
     let mut text = statement.to_string();
     if columns.iter().any(|column| column.name != column.emitted) {
         let names: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
-        write!(text, "\nnames: {}", names.join(", ")).unwrap();
+        write!(text, "\nnames: {}", names.join(", ")).expect("text");
     }
     for warning in warnings {
-        write!(text, "\nwarning: {warning}").unwrap();
+        write!(text, "\nwarning: {warning}").expect("text");
     }
     text
 }
@@ -97,7 +101,9 @@ fn what_the_strict_check_accepts() {
 
 #[test]
 fn what_the_strict_check_refuses() {
-    run("refuse.txt", |query| check(query, &Options::strict()).err().map_or("accepted".to_owned(), |faults| shown(&faults)));
+    run("refuse.txt", |query| {
+        check(query, &Options::strict()).err().map_or("accepted".to_owned(), |faults| shown(&faults))
+    });
 }
 
 #[test]
@@ -118,9 +124,14 @@ fn faults_of_names_and_types() {
 #[test]
 fn a_default_database() {
     let options = Options { default_database: Some("PT11".to_owned()), ..Options::default() };
-    assert_eq!(translated("SELECT ra_ps FROM object", &options), r#"SELECT "pt11"."Object"."ra_PS" FROM "pt11"."Object""#);
+    assert_eq!(
+        translated("SELECT ra_ps FROM object", &options),
+        r#"SELECT "pt11"."Object"."ra_PS" FROM "pt11"."Object""#
+    );
     assert!(translated("SELECT visit FROM Source", &options).contains("no table `Source` in pt11"));
     assert!(translated("SELECT visit FROM dp1.Source", &options).starts_with("SELECT"));
+    let nowhere = Options { default_database: Some("nowhere".to_owned()), ..Options::default() };
+    assert!(translated("SELECT visit FROM Source", &nowhere).contains("`nowhere` does not exist"));
 }
 
 #[test]
@@ -129,10 +140,10 @@ fn what_is_told_beside_the_statement() {
     let Translated { columns, top, tables, .. } = translate(query, &world(), &Options::default()).unwrap();
     assert_eq!(top, Some(7));
     assert_eq!(tables.iter().map(|name| &*name.table).collect::<Vec<_>>(), ["Object", "Source"]);
-    assert_eq!(columns.iter().map(|column| (&*column.name, &*column.emitted)).collect::<Vec<_>>(), [
-        ("objectId", "objectId"),
-        ("objectId", "objectId_2")
-    ]);
+    assert_eq!(
+        columns.iter().map(|column| (&*column.name, &*column.emitted)).collect::<Vec<_>>(),
+        [("objectId", "objectId"), ("objectId", "objectId_2")]
+    );
     assert!(columns.iter().all(|column| column.class == TypeClass::Integer));
 }
 

@@ -6,14 +6,16 @@ use qserv_adql::{Options, check, translate};
 use crate::cases::world;
 
 /// Pieces that queries are made of.
+#[rustfmt::skip]
 const PIECES: &[&str] = &[
-    "SELECT", "DISTINCT", "ALL", "TOP", "5", "0.5", "1e3", ".", ",", "(", ")", "*", "FROM", "WHERE", "GROUP", "BY", "HAVING",
-    "ORDER", "OFFSET", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "WITH", "AS", "JOIN", "LEFT", "FULL", "NATURAL", "CROSS", "ON",
-    "USING", "AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "BETWEEN", "EXISTS", "CASE", "WHEN", "THEN", "ELSE", "END", "CAST",
-    "INTEGER", "VARCHAR", "=", "<>", "<", ">=", "+", "-", "*", "/", "%", "||", "'a'", "'True'", "\"Object\"", "dp1", "Object",
-    "Source", "o", "s", "objectId", "coord_ra", "flag", "detect_isPrimary", "COUNT", "SUM", "POINT", "CIRCLE", "BOX", "POLYGON",
-    "CONTAINS", "DISTANCE", "INTERSECTS", "CENTROID", "COORD1", "'ICRS'", "1", "OVER", "PARTITION", "ROWS", "SUBSTRING", "TRIM",
-    "EXTRACT", "YEAR", ";", "--x\n", "dp1.Object", "dp1.Source", "dp1.Visit", "size", "~", "^", "<<", "DIV",
+    "SELECT", "DISTINCT", "ALL", "TOP", "5", "0.5", "1e3", ".", ",", "(", ")", "*", "FROM", "WHERE", "GROUP", "BY",
+    "HAVING", "ORDER", "OFFSET", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "WITH", "AS", "JOIN", "LEFT", "FULL",
+    "NATURAL", "CROSS", "ON", "USING", "AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "BETWEEN", "EXISTS", "CASE",
+    "WHEN", "THEN", "ELSE", "END", "CAST", "INTEGER", "VARCHAR", "=", "<>", "<", ">=", "+", "-", "*", "/", "%", "||",
+    "'a'", "'True'", "\"Object\"", "dp1", "Object", "Source", "o", "s", "objectId", "coord_ra", "flag",
+    "detect_isPrimary", "COUNT", "SUM", "POINT", "CIRCLE", "BOX", "POLYGON", "CONTAINS", "DISTANCE", "INTERSECTS",
+    "CENTROID", "COORD1", "'ICRS'", "1", "OVER", "PARTITION", "ROWS", "SUBSTRING", "TRIM", "EXTRACT", "YEAR", ";",
+    "--x\n", "dp1.Object", "dp1.Source", "dp1.Visit", "size", "~", "^", "<<", "DIV",
 ];
 
 /// Queries that hold together, with holes for random expressions.
@@ -144,7 +146,9 @@ fn hostile_depth_in_from() {
     ] {
         for depth in [10, 30, 49, 99, 1000, 20_000] {
             let nested = format!("{}{inside}{}", open.repeat(depth), close.repeat(depth));
-            for text in [format!("SELECT * FROM {nested}"), nested.clone(), format!("SELECT * FROM {}", open.repeat(depth))] {
+            for text in
+                [format!("SELECT * FROM {nested}"), nested.clone(), format!("SELECT * FROM {}", open.repeat(depth))]
+            {
                 let _ = check(&text, &Options::strict());
                 if let Ok(translated) = translate(&text, &world(), &Options::default()) {
                     let _ = translated.statement.to_string();
@@ -172,12 +176,12 @@ fn hostile_width() {
         format!("SELECT 1 FROM {}", many("dp1.Object", ",")),
         format!("SELECT 1 FROM {}", many("dp1.Object", " NATURAL JOIN ")),
         format!("SELECT * FROM dp1.Object JOIN dp1.Source USING ({})", many("objectId", ",")),
-        format!("SELECT {} AS a, {} FROM dp1.Object ORDER BY 1", many("tract+", "").split_at(1200).0.to_owned() + "1", many("a", ",")),
         format!(
-            "SELECT {}1 AS a FROM dp1.Object HAVING {}",
-            "tract+".repeat(200),
-            many("a>1", " AND ")
+            "SELECT {} AS a, {} FROM dp1.Object ORDER BY 1",
+            many("tract+", "").split_at(1200).0.to_owned() + "1",
+            many("a", ",")
         ),
+        format!("SELECT {}1 AS a FROM dp1.Object HAVING {}", "tract+".repeat(200), many("a>1", " AND ")),
         format!("SELECT 1 FROM dp1.Object WHERE {}", "\"".repeat(WIDTH - 1)),
         "(".repeat(WIDTH),
         "'".repeat(WIDTH),
