@@ -12,6 +12,7 @@ const MAX_PLACEHOLDERS: usize = 30_000;
 /// One statement that inserts many rows, as it grows.
 pub(super) struct Values {
     sql: String,
+    is_numbered: bool,
     arguments: AnyArguments,
     is_row_start: bool,
     fault: Option<Error>,
@@ -23,10 +24,13 @@ impl Values {
         if let Err(error) = self.arguments.add(value) {
             self.fault.get_or_insert(Error::internal("the catalog cannot store a value").caused_by(error));
         }
-        let placeholder = self.arguments.len();
         self.separate();
-        self.sql.push('$');
-        self.sql.push_str(&placeholder.to_string());
+        if self.is_numbered {
+            self.sql.push('$');
+            self.sql.push_str(&self.arguments.len().to_string());
+        } else {
+            self.sql.push('?');
+        }
     }
 
     /// A number that may be unknown. NULL is written out: the driver gives a NULL double another type than a double, which
@@ -67,9 +71,12 @@ pub(super) async fn insert_all<T>(
     rows: &[T],
     mut put: impl FnMut(&mut Values, &T),
 ) -> std::result::Result<(), InsertError> {
+    // SQLite takes `$7` for a name, and its time to find one grows with the number of names: thirty thousand of them would
+    // take minutes, where thirty thousand `?` take milliseconds. PostgreSQL knows `$7` only.
+    let is_numbered = sql.backend_name() == "PostgreSQL";
     for rows in rows.chunks((MAX_PLACEHOLDERS / width).max(1)) {
-        let mut values =
-            Values { sql: head.to_owned(), arguments: AnyArguments::default(), is_row_start: true, fault: None };
+        let (sql_text, arguments) = (head.to_owned(), AnyArguments::default());
+        let mut values = Values { sql: sql_text, is_numbered, arguments, is_row_start: true, fault: None };
         for (index, row) in rows.iter().enumerate() {
             values.sql.push_str(if index == 0 { " (" } else { ", (" });
             values.is_row_start = true;

@@ -28,10 +28,6 @@ impl Faults {
         self.list.push((place.clone(), message.into()));
     }
 
-    pub(super) fn append(&mut self, mut other: Self) {
-        self.list.append(&mut other.list);
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::Error;
 use crate::partition::PixelizationKind;
@@ -238,4 +240,19 @@ fn companion_folders_do_not_meet_tables() {
     let schema = read_felis(&schema, "s.yaml", &|_| Err(Error::not_found("none"))).unwrap();
     let error = declare(&schema, &read_layout(LAYOUT, "l.toml").unwrap()).unwrap_err().to_string();
     assert!(error.contains("companion files in \"object_margin\""), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_layouts_are_refused_and_never_a_panic(edits in prop::collection::vec((0..LAYOUT.len(), 0..40_usize, "[-=.\\[\\]#'\" \n\t\\PC0-9a-z]{0,6}"), 1..4)) {
+        let mut text: Vec<char> = LAYOUT.chars().collect();
+        for (at, length, put) in edits {
+            let at = at.min(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, put.chars());
+        }
+        let _ = declared(&text.into_iter().collect::<String>());
+    }
 }

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::Error;
 use crate::catalog::ColumnType;
@@ -226,4 +228,22 @@ fn reads_the_schemas_of_the_lsst_data_model() {
     }
     let dp1 = read_felis(&resolve("dp1.yaml").unwrap(), "dp1.yaml", &resolve).unwrap();
     assert!(dp1.foreign_keys.len() >= 9, "{}", dp1.foreign_keys.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// Whatever is cut out and put in, the reader answers; a schema that it takes can be declared or is refused.
+    #[test]
+    fn damaged_text_is_refused_and_never_a_panic(edits in prop::collection::vec((0..GOOD.len(), 0..40_usize, "[-:{}\\[\\]#&*!|>'\"%@`,? \n\t\\PC0-9a-z]{0,6}"), 1..4)) {
+        let mut text: Vec<char> = GOOD.chars().collect();
+        for (at, length, put) in edits {
+            let at = at.min(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, put.chars());
+        }
+        if let Ok(schema) = read(&text.into_iter().collect::<String>()) {
+            let _ = crate::schema::declare(&schema, &crate::schema::Layout::replicated());
+        }
+    }
 }
