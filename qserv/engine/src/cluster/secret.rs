@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use qserv_core::{Error, ErrorKind, Result};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::fault::Fault;
 
@@ -75,7 +75,12 @@ async fn require(State(secret): State<Secret>, request: Request, next: Next) -> 
     if secret.is_in(request.headers()) {
         return next.run(request).await;
     }
-    Fault::from(&Error::new(ErrorKind::Denied, "the request does not carry the secret of this cluster")).into_response()
+    let message = "the request does not carry the secret of this cluster";
+    let content_type = request.headers().get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    if content_type.starts_with(b"application/grpc") {
+        return tonic::Status::permission_denied(message).into_http();
+    }
+    Fault::from(&Error::new(ErrorKind::Denied, message)).into_response()
 }
 
 impl fmt::Debug for Secret {
