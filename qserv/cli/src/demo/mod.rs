@@ -1,3 +1,189 @@
 //! `qserv demo`: a sample sky, made, loaded and served by one command.
+//!
+//! The sky goes through the same declaration and the same loader as any catalog: Felis, layout, Parquet files, one
+//! transaction. So it is there whole or not at all, and a second start serves what is there.
 
 pub mod sky;
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use qserv_core::catalog::DatabaseSnapshot;
+use qserv_core::partition::PixelizationKind;
+use qserv_core::schema::{declare, read_felis, read_layout};
+use qserv_core::{Error, Result};
+use qserv_ingest::{Ingest, LoadFile, Loading, Progress};
+use qserv_loaders::{Format, FormatOptions, Input};
+use qserv_tap::Example;
+
+use crate::commands::serve::{listen, stopped, tap_url};
+use crate::settings::Settings;
+use crate::terminal::{counted, output_error};
+use crate::wiring::Server;
+use sky::SampleSky;
+
+/// Overlap of the sample sky: the near-neighbour searches of the examples stay far below it.
+const OVERLAP_ARCSEC: f64 = 60.0;
+
+/// Makes the sky if it is not there, and serves it until told to stop.
+///
+/// # Errors
+/// Those of loading and serving.
+pub async fn run(settings: &Settings) -> Result<()> {
+    let demo = &settings.demo;
+    let listener = listen(&settings.czar.listen).await?;
+    let sky = SampleSky::new(demo.seed, demo.objects);
+    let examples = examples(&sky);
+    let mut settings = settings.clone();
+    settings.tap.examples.splice(0..0, examples.iter().cloned());
+
+    let server = Server::embedded(&settings, &demo.data_dir).await?;
+    let mut output = std::io::stdout();
+    let mut say = |line: String| writeln!(output, "{line}").map_err(output_error);
+    match loaded_objects(server.ingest()).await? {
+        Some(objects) => {
+            say(format!("sample sky of {} found in {}", counted(objects, "object"), demo.data_dir.display()))?;
+            if objects != demo.objects {
+                say(format!("  (to make one of {}, name another --data-dir)", counted(demo.objects, "object")))?;
+            }
+        }
+        None => {
+            say(format!("making a sample sky of {} in {}", counted(demo.objects, "object"), demo.data_dir.display()))?;
+            let began = Instant::now();
+            let report = make(server.ingest(), &sky, &demo.data_dir.join(&settings.ingest.scratch)).await?;
+            for table in &report.tables {
+                say(format!("  {:<13} {:>15}", table.table, counted(table.rows, "row")))?;
+            }
+            say(format!("loaded in {:.1} s", began.elapsed().as_secs_f64()))?;
+        }
+    }
+    say(welcome(&tap_url(&listener)?, &examples))?;
+    server.serve(listener, stopped()).await
+}
+
+/// The number of objects of a sky that is there. All tables are loaded in one transaction, so rows of one tell of all.
+async fn loaded_objects(ingest: &Ingest) -> Result<Option<u64>> {
+    let snapshot = ingest.catalog().snapshot().await?;
+    let rows = |database: &DatabaseSnapshot| {
+        database.tables.iter().find(|table| table.table.name == "Object").map_or(0, |table| table.rows())
+    };
+    Ok(snapshot.databases.get(sky::DATABASE).map(|database| rows(database)).filter(|rows| *rows > 0))
+}
+
+/// Declares and loads the sky. A database without rows, left by a run that was interrupted, is made again.
+///
+/// # Errors
+/// `Conflict` if there is a database of its name with rows, and those of loading.
+pub async fn make(ingest: &Ingest, sky: &SampleSky, scratch: &Path) -> Result<qserv_ingest::CommitReport> {
+    if loaded_objects(ingest).await?.is_some() {
+        return Err(Error::conflict("there is a sample sky already").with("database", sky::DATABASE));
+    }
+    if ingest.catalog().snapshot().await?.databases.contains_key(sky::DATABASE) {
+        ingest.drop_database(sky::DATABASE).await?;
+    }
+    let no_resources = |_: &str| Err(Error::internal("the sample sky's schema takes columns from no other file"));
+    let felis = read_felis(sky.felis(), "demo.felis.yaml", &no_resources)?;
+    let layout = sky.layout(PixelizationKind::Healpix, None, OVERLAP_ARCSEC);
+    ingest.create_database(&declare(&felis, &read_layout(&layout, "demo.toml")?)?).await?;
+
+    let folder = scratch.join("sample-sky");
+    let files = write_files(sky.clone(), folder.clone()).await;
+    let report = match files {
+        Ok(files) => ingest.load(sky::DATABASE, files, &Progress::none()).await.map(|(_, report)| report),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = tokio::fs::remove_dir_all(&folder).await {
+        tracing::warn!(%error, folder = %folder.display(), "temporary files of the sample sky stay");
+    }
+    report
+}
+
+/// Writes the sky as Parquet files.
+async fn write_files(sky: SampleSky, folder: std::path::PathBuf) -> Result<Vec<LoadFile>> {
+    let write = move || {
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            Error::unavailable("cannot make a temporary folder").with("folder", folder.display()).caused_by(error)
+        })?;
+        sky.write_parquet(&folder)
+    };
+    let files = tokio::task::spawn_blocking(write)
+        .await
+        .map_err(|error| Error::internal("the sample sky could not be made").caused_by(error))??;
+    let load_file = |file: sky::SampleFile| LoadFile {
+        table: file.table.to_owned(),
+        input: Input::File(file.path),
+        options: FormatOptions::of(Format::Parquet),
+    };
+    Ok(files.into_iter().map(load_file).collect())
+}
+
+/// Three queries to start from; each has an answer in every sky of the default seed.
+fn examples(sky: &SampleSky) -> Vec<Example> {
+    let example = |title: &str, query: String| Example { title: title.to_owned(), query };
+    let mut examples = vec![example(
+        "The brightest stars of a cluster on right ascension 0",
+        "SELECT TOP 10 objectId, coord_ra, coord_dec, scisql_nanojanskyToAbMag(g_psfFlux) AS g_mag\n\
+         FROM demo.Object\n\
+         WHERE CONTAINS(POINT(coord_ra, coord_dec), CIRCLE(0.0, 1.0, 0.1)) = 1\n  \
+           AND refExtendedness = 0\n\
+         ORDER BY g_psfFlux DESC"
+            .to_owned(),
+    )];
+    if let Some(star) = sky.pulsating_star() {
+        examples.push(example(
+            &format!("The light curve of a star that pulsates in {:.3} days", star.period_d),
+            format!(
+                "SELECT v.expMidptMJD, f.band, scisql_nanojanskyToAbMag(f.psfFlux) AS mag\n\
+                 FROM demo.ForcedSource AS f JOIN demo.Visit AS v ON v.visit = f.visit\n\
+                 WHERE f.objectId = {}\n\
+                 ORDER BY v.expMidptMJD",
+                star.object_id
+            ),
+        ));
+    }
+    examples.push(example(
+        "The stars that vary most in r",
+        "SELECT TOP 10 o.objectId, COUNT(*) AS detections, STDDEV(s.psfFlux) / AVG(s.psfFlux) AS variation\n\
+         FROM demo.Object AS o JOIN demo.Source AS s ON s.objectId = o.objectId\n\
+         WHERE o.refExtendedness = 0 AND s.band = 'r' AND s.snr > 20\n\
+         GROUP BY o.objectId\n\
+         HAVING COUNT(*) >= 6\n\
+         ORDER BY variation DESC"
+            .to_owned(),
+    ));
+    examples
+}
+
+/// What to do now.
+fn welcome(tap_url: &str, examples: &[Example]) -> String {
+    let indented = |text: &str| text.lines().map(|line| format!("      {line}\n")).collect::<String>();
+    let mut text = format!("\nTAP service at {tap_url}, Ctrl-C ends it. Ask it with TOPCAT, pyvo or `qserv query`:\n");
+    for (number, example) in examples.iter().enumerate() {
+        text.push_str(&format!("\n  {}. {}\n\n{}", number + 1, example.title, indented(&example.query)));
+    }
+    let first = examples.first().map(|example| indented(&example.query)).unwrap_or_default();
+    text.push_str(&format!(
+        "\n  From Python:\n\n      import pyvo\n      service = pyvo.dal.TAPService(\"{tap_url}\")\n      \
+         print(service.search(\"\"\"\n{first}      \"\"\").to_table())\n"
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_are_adql_for_everyone() {
+        let sky = SampleSky::new(Settings::default().demo.seed, 5_000);
+        let examples = examples(&sky);
+        assert_eq!(examples.len(), 3);
+        let options = qserv_adql::Options::default();
+        for example in &examples {
+            assert_eq!(qserv_adql::check(&example.query, &options), Ok(()), "{}", example.title);
+        }
+        let text = welcome("http://127.0.0.1:8080/tap", &examples);
+        assert!(text.contains("TAPService(\"http://127.0.0.1:8080/tap\")") && text.contains("3. "), "{text}");
+    }
+}

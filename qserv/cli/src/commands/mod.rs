@@ -1,0 +1,7 @@
+//! The commands, one file each.
+
+pub mod adql;
+pub mod database;
+pub mod load;
+pub mod query;
+pub mod serve;

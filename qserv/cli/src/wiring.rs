@@ -1,0 +1,276 @@
+//! The only place that puts the parts together: catalog, store, workers, czar, loading, TAP, one HTTP listener.
+//!
+//! [`Server::cluster`] is a czar whose workers are processes of their own and announce themselves; [`Server::embedded`] holds
+//! its workers in this process, reached without a network. Beside that they are the same.
+
+use std::future::{Future, IntoFuture};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use qserv_core::catalog::Catalog;
+use qserv_core::clock::{SharedClock, SystemClock};
+use qserv_core::index::KeyIndexCache;
+use qserv_core::query::QueryService;
+use qserv_core::store::SegmentStore;
+use qserv_core::{Error, Result};
+use qserv_czar::{Czar, Parts, QuerySettings};
+use qserv_engine::cluster::{Channels, Peers, Secret};
+use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
+use qserv_engine::store::ClusterStore;
+use qserv_ingest::Ingest;
+use qserv_tap::{Function, TapSettings};
+use qserv_worker::EmbeddedWorker;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::settings::Settings;
+
+/// How long running requests may take to end after the program was told to stop: enough for a short answer to get out, short
+/// enough for whoever pressed Ctrl-C.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often to look for loads that nobody ends and files that nothing names: neither is urgent.
+const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A czar with all that belongs to it, ready to be served.
+pub struct Server {
+    catalog: Catalog,
+    czar: Arc<Czar>,
+    ingest: Ingest,
+    router: Router,
+    /// Dropped last: queries and loads end before the workers of this process do.
+    workers: Vec<EmbeddedWorker>,
+    tasks: JoinSet<()>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+/// What differs between the two ways to serve.
+struct Shape<'a> {
+    data_dir: &'a Path,
+    /// Workers in this process.
+    workers: usize,
+    replication: usize,
+}
+
+impl Server {
+    /// The czar of a cluster.
+    ///
+    /// # Errors
+    /// `Unavailable` if the catalog cannot be opened; `Invalid` for settings that cannot be.
+    pub async fn cluster(settings: &Settings) -> Result<Self> {
+        let czar = &settings.czar;
+        let shape = Shape { data_dir: &czar.data_dir, workers: 0, replication: settings.ingest.replication };
+        Self::build(settings, &shape, Arc::new(SystemClock)).await
+    }
+
+    /// A czar with workers in this process, everything below one folder.
+    ///
+    /// # Errors
+    /// As [`Server::cluster`]; `Conflict` if another process uses the folder.
+    pub async fn embedded(settings: &Settings, data_dir: &Path) -> Result<Self> {
+        let up = &settings.up;
+        if up.replication > up.workers {
+            return Err(Error::invalid("a chunk cannot be stored on more workers than there are")
+                .with("up.replication", up.replication)
+                .with("up.workers", up.workers));
+        }
+        let shape = Shape { data_dir, workers: up.workers, replication: up.replication };
+        Self::build(settings, &shape, Arc::new(SystemClock)).await
+    }
+
+    async fn build(settings: &Settings, shape: &Shape<'_>, clock: SharedClock) -> Result<Self> {
+        make_folder(shape.data_dir).await?;
+        let catalog_url = match &settings.czar.catalog_url {
+            Some(url) => url.clone(),
+            None => Catalog::sqlite_url(&shape.data_dir.join("catalog.sqlite")),
+        };
+        let catalog = Catalog::open(&catalog_url).await?;
+
+        let secret = settings.czar.secret.as_deref().map(Secret::new).transpose()?;
+        let peers = settings.czar.membership.peers(Arc::clone(&clock));
+        let store = ClusterStore::new(peers.clone(), settings.czar.store.clone(), secret.clone())?;
+        let channels = Channels::new(peers.clone(), settings.czar.channels.clone(), secret.clone());
+        let limits = EngineLimits {
+            query_memory_bytes: settings.query.memory_bytes,
+            metadata_cache_bytes: settings.czar.metadata_cache_bytes,
+        };
+        let runtime = runtime(limits, store.reader())?;
+
+        let mut workers = Vec::new();
+        for number in 1..=shape.workers {
+            let name = format!("w{number}");
+            let worker = EmbeddedWorker::start(
+                shape.data_dir.join("workers").join(&name),
+                Some(name),
+                settings.czar.store.open_files,
+                peers.clone(),
+                store.clone(),
+                channels.clone(),
+                Arc::new(WorkerSession::new(Arc::new(channels.clone()))),
+                Arc::clone(&runtime),
+            );
+            workers.push(Box::pin(worker).await?);
+        }
+        if shape.workers == 0 {
+            peers.merge_catalog(&catalog.workers().await?);
+        }
+
+        let store: Arc<dyn SegmentStore> = Arc::new(store);
+        let czar = Arc::new(Czar::new(Parts {
+            catalog: catalog.clone(),
+            store: Arc::clone(&store),
+            peers: peers.clone(),
+            channels: Arc::new(channels),
+            runtime,
+            key_cache: Arc::new(KeyIndexCache::new(settings.czar.key_cache_bytes)),
+            settings: query_settings(settings),
+        }));
+        let ingest_settings = qserv_ingest::Settings {
+            replication: shape.replication,
+            scratch: shape.data_dir.join(&settings.ingest.scratch),
+            ..settings.ingest.clone()
+        };
+        let ingest = Ingest::new(catalog.clone(), store, ingest_settings, Arc::clone(&clock))?;
+        // A SQLite file has one czar, so whatever is open is left from one that died.
+        let is_alone = settings.czar.catalog_url.is_none();
+        let aborted = ingest.recover(is_alone).await?;
+        if aborted > 0 {
+            tracing::info!(aborted, "undid loads that an earlier run left unfinished");
+        }
+
+        let tap_settings = tap_settings(settings, shape.data_dir);
+        let router = Router::new()
+            .route("/", get(|| async { Redirect::temporary("/tap") }))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .merge(qserv_tap::router(Arc::clone(&czar) as Arc<dyn QueryService>, tap_settings, Arc::clone(&clock)))
+            .merge(qserv_ingest::router(ingest.clone()))
+            .merge(qserv_engine::cluster::router(
+                peers.clone(),
+                catalog.clone(),
+                &settings.czar.membership,
+                secret,
+                clock,
+            ));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(tidy(ingest.clone()));
+        if shape.workers == 0 {
+            tasks.spawn(follow_catalog(peers, catalog.clone(), settings.czar.membership.heartbeat_interval_ms));
+        }
+        Ok(Self { catalog, czar, ingest, router, workers, tasks })
+    }
+
+    /// What is loaded and where.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Loading, without HTTP.
+    #[must_use]
+    pub fn ingest(&self) -> &Ingest {
+        &self.ingest
+    }
+
+    /// Queries, without HTTP.
+    #[must_use]
+    pub fn queries(&self) -> Arc<dyn QueryService> {
+        Arc::clone(&self.czar) as Arc<dyn QueryService>
+    }
+
+    /// Serves HTTP until `stop` is ready, then lets running requests end for a short time.
+    ///
+    /// # Errors
+    /// `Unavailable` if the listener fails.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let Self { catalog, router, workers, mut tasks, .. } = self;
+        // Answers are small packets now and then: waiting to fill one costs each 40 ms.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        let (stopping, mut stopped) = tokio::sync::watch::channel(false);
+        let serving = axum::serve(listener, router)
+            .with_graceful_shutdown(async move {
+                stop.await;
+                stopping.send_replace(true);
+            })
+            .into_future();
+        let drained = async {
+            // An error: the sender is gone, and with it the server.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let ended = tokio::select! {
+            ended = serving => ended.map_err(|error| Error::unavailable("HTTP cannot be served").caused_by(error)),
+            () = drained => Ok(()),
+        };
+        tasks.shutdown().await;
+        drop(workers);
+        catalog.close().await;
+        ended
+    }
+}
+
+async fn make_folder(folder: &Path) -> Result<()> {
+    tokio::fs::create_dir_all(folder).await.map_err(|error| {
+        Error::unavailable("cannot make the data folder").with("folder", folder.display()).caused_by(error)
+    })
+}
+
+fn query_settings(settings: &Settings) -> QuerySettings {
+    let query = &settings.query;
+    QuerySettings {
+        max_running: query.max_running,
+        max_waiting: query.max_waiting,
+        timeout: Duration::from_secs(query.timeout_s),
+        max_replans: query.max_replans,
+        max_text_bytes: query.max_text_bytes,
+    }
+}
+
+/// The functions that the engine has are those that the service declares.
+fn tap_settings(settings: &Settings, data_dir: &Path) -> TapSettings {
+    let function =
+        |signature: qserv_udfs::Signature| Function { signature: signature.form, description: signature.description };
+    TapSettings {
+        scratch_dir: data_dir.join(&settings.tap.scratch_dir),
+        functions: qserv_udfs::signatures().into_iter().map(function).collect(),
+        ..settings.tap.clone()
+    }
+}
+
+/// Undoes loads whose loader has gone, and deletes files that nothing names any more.
+async fn tidy(ingest: Ingest) {
+    let mut interval = tokio::time::interval(TIDY_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if let Err(error) = ingest.tidy().await {
+            tracing::warn!(error = %error.to_log(), "cannot tidy up after loads");
+        }
+    }
+}
+
+/// Several czars share what they hear of workers through the catalog.
+async fn follow_catalog(peers: Peers, catalog: Catalog, interval_ms: u64) {
+    let mut interval = tokio::time::interval(Duration::from_millis(interval_ms.max(100)));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        match catalog.workers().await {
+            Ok(workers) => peers.merge_catalog(&workers),
+            Err(error) => tracing::warn!(error = %error.to_log(), "the catalog does not tell of workers"),
+        }
+    }
+}
