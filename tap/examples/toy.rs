@@ -122,7 +122,7 @@ fn made_up(first: usize, rows: usize) -> Result<RecordBatch> {
         ),
         Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(places)),
         Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(shapes)),
-        Arc::new(range.clone().map(|row| sometimes(row).then(|| vec![row as u8; row % 3])).collect::<BinaryArray>()),
+        Arc::new(range.map(|row| sometimes(row).then(|| vec![row as u8; row % 3])).collect::<BinaryArray>()),
     ];
     RecordBatch::try_new(schema(), columns).map_err(|error| Error::internal("bad toy").caused_by(error))
 }
