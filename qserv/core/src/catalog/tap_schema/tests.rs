@@ -22,7 +22,11 @@ fn survey() -> Database {
         "Object",
         "Objects",
         &["objectId"],
-        vec![column("objectId", ColumnType::Long, "Key"), column("ra", ColumnType::Double, "RA"), column("dec", ColumnType::Double, "Dec")],
+        vec![
+            column("objectId", ColumnType::Long, "Key"),
+            column("ra", ColumnType::Double, "RA"),
+            column("dec", ColumnType::Double, "Dec"),
+        ],
         1,
     );
     object.kind = TableKind::Director { key: "objectId".to_owned(), position: ["ra".to_owned(), "dec".to_owned()] };
@@ -49,7 +53,8 @@ fn survey() -> Database {
     source.columns[2].column_index = None;
     source.columns[3].column_index = Some(2);
     source.columns[3].length = Some(16);
-    let mut pairs = table("Pairs", "Matches", &[], vec![column("a", ColumnType::Long, ""), column("b", ColumnType::Long, "")], 3);
+    let mut pairs =
+        table("Pairs", "Matches", &[], vec![column("a", ColumnType::Long, ""), column("b", ColumnType::Long, "")], 3);
     let side = |column: &str| MatchSide { director: "Object".to_owned(), column: column.to_owned() };
     pairs.kind = TableKind::Match { left: side("a"), right: side("b") };
     Database { name: "dp1".to_owned(), tables: vec![object, source, pairs], foreign_keys: Vec::new(), ..database() }
