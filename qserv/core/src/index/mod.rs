@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -114,6 +114,20 @@ impl KeyIndex {
             .await
     }
 
+    /// Every key with its homes, a row group at a time, segment after segment; each row group's keys ascend.
+    pub fn entries(&self) -> impl Stream<Item = Result<Vec<(i64, KeyHome)>>> + Send + '_ {
+        let groups = stream::iter(&self.segments).then(move |segment| async move {
+            let footer = self.footer(segment).await?;
+            let groups = (0..footer.key_bounds.len()).map(move |group| Ok((segment, Arc::clone(&footer), group)));
+            Ok::<_, Error>(stream::iter(groups))
+        });
+        groups.try_flatten().and_then(move |(segment, footer, group): (_, Arc<Footer>, usize)| async move {
+            let rows = self.row_group(segment, &footer, group).await?;
+            let homes = rows.chunks.iter().zip(&rows.healpix_29).map(|(&chunk, &cell)| RowGroup::home(chunk, cell));
+            Ok(rows.keys.iter().copied().zip(homes).collect())
+        })
+    }
+
     async fn lookup_in(&self, segment: Arc<Segment>, keys: &[i64]) -> Result<Vec<(usize, KeyHome)>> {
         let footer = self.footer(&segment).await?;
         let mut found = Vec::new();
@@ -191,10 +205,11 @@ impl RowGroup {
             .zip(&self.healpix_29)
             .skip(first)
             .take_while(move |((other, _), _)| **other == key)
-            .map(|((_, &chunk), &cell)| KeyHome {
-                chunk: ChunkId(chunk.cast_unsigned()),
-                healpix_29: u64::try_from(cell).ok(),
-            })
+            .map(|((_, &chunk), &cell)| Self::home(chunk, cell))
+    }
+
+    fn home(chunk: i64, cell: i64) -> KeyHome {
+        KeyHome { chunk: ChunkId(chunk.cast_unsigned()), healpix_29: u64::try_from(cell).ok() }
     }
 }
 

@@ -83,6 +83,13 @@ proptest! {
                 prop_assert!(homes.keys().all(|key| keys.contains(key)));
                 prop_assert!(index.cache.bytes() <= cache_bytes);
             }
+            let entries: Vec<_> = index.entries().try_collect().await.unwrap();
+            let mut entries: Vec<Row> =
+                entries.concat().into_iter().map(|(key, home)| (key, home.chunk.0, home.healpix_29)).collect();
+            entries.sort();
+            let mut expected = segments.concat();
+            expected.sort();
+            prop_assert_eq!(entries, expected);
             Ok(())
         })?;
     }

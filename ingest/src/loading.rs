@@ -1,0 +1,80 @@
+//! Loading, wherever it happens: in this process ([`crate::Ingest`]) or in a server ([`crate::Client`]).
+
+use async_trait::async_trait;
+use qserv_core::Result;
+use qserv_core::catalog::{Database, TransactionId};
+use qserv_core::schema::Description;
+use qserv_loaders::{FormatOptions, Input};
+
+use crate::progress::Progress;
+use crate::report::{CommitReport, ContributionReport};
+
+/// One file for one table.
+#[derive(Debug)]
+pub struct LoadFile {
+    /// The table.
+    pub table: String,
+    /// The bytes.
+    pub input: Input,
+    /// How to read them.
+    pub options: FormatOptions,
+}
+
+/// Makes databases and fills them. A transaction's rows are visible when it commits, all at once, or never.
+#[async_trait]
+pub trait Loading: Send + Sync {
+    /// Stores a declared database; returns it with its numbers.
+    async fn create_database(&self, database: &Database) -> Result<Database>;
+
+    /// All databases with what is loaded, by name.
+    async fn databases(&self) -> Result<Vec<Description>>;
+
+    /// One database with what is loaded.
+    async fn describe_database(&self, name: &str) -> Result<Description>;
+
+    /// Drops a database and everything loaded into it. Files are deleted after a while, when no query reads them any more.
+    async fn drop_database(&self, name: &str) -> Result<()>;
+
+    /// Opens a transaction.
+    async fn begin(&self, database: &str) -> Result<TransactionId>;
+
+    /// Loads one file into a table. An error ends the transaction: everything of it is deleted.
+    ///
+    /// Directors should come before the tables that refer to them: a child's row whose key is not there yet is kept, and
+    /// found, but counted as an orphan and perhaps far from its director.
+    async fn contribute(
+        &self,
+        transaction: TransactionId,
+        file: LoadFile,
+        progress: &Progress,
+    ) -> Result<ContributionReport>;
+
+    /// Writes what is not yet written, and makes the transaction visible.
+    async fn commit(&self, transaction: TransactionId) -> Result<CommitReport>;
+
+    /// Gives a transaction up and deletes its files.
+    async fn abort(&self, transaction: TransactionId) -> Result<()>;
+
+    /// One transaction over some files, in the order given; all or nothing.
+    async fn load(
+        &self,
+        database: &str,
+        files: Vec<LoadFile>,
+        progress: &Progress,
+    ) -> Result<(Vec<ContributionReport>, CommitReport)> {
+        let transaction = self.begin(database).await?;
+        let mut parts = Vec::with_capacity(files.len());
+        for file in files {
+            match self.contribute(transaction, file, progress).await {
+                Ok(part) => parts.push(part),
+                Err(error) => {
+                    if let Err(second) = self.abort(transaction).await {
+                        tracing::warn!(transaction = transaction.0, error = %second.to_log(), "not aborted yet");
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok((parts, self.commit(transaction).await?))
+    }
+}
