@@ -136,7 +136,7 @@ impl ScalarUDFImpl for Function {
                 return Err(external(Error::invalid(message).with("it is", type_in_words(field))));
             }
         }
-        // sciSQL's tests and conversions give NULL for impossible values, so only these three never do on their own.
+        // Tests and conversions give NULL for impossible values; geometry values only for a NULL.
         let own_nulls = matches!(definition.body, Body::Test { .. }) || definition.returns == Returns::Double;
         let nullable = own_nulls || args.arg_fields.iter().any(|field| field.is_nullable());
         let field = Field::new(self.name(), definition.returns.data_type(), nullable);
