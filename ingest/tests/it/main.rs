@@ -1,0 +1,8 @@
+//! Loads into a cluster of in-memory stores, and looks at every file that comes out.
+
+mod checks;
+mod cluster;
+mod failures;
+mod http;
+mod random_loads;
+mod tables;
