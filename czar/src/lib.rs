@@ -23,3 +23,4 @@ mod translate;
 
 pub use service::{Czar, Parts};
 pub use settings::QuerySettings;
+pub use translate::{Names, Output, translate};

@@ -43,6 +43,8 @@ pub(crate) struct Planner {
 /// What queries over one snapshot share.
 pub(crate) struct Prepared {
     pub(crate) snapshot: Arc<Snapshot>,
+    /// The snapshot as protocols see it: with TAP_SCHEMA among the databases.
+    pub(crate) described: Arc<Snapshot>,
     names: Names,
     state: SessionState,
 }
@@ -83,6 +85,7 @@ impl Planner {
         let prepared = Arc::new(Prepared {
             names: Names::new(snapshot)?,
             state: self.state(snapshot)?,
+            described: Arc::new(crate::schema::with_tap_schema(snapshot)),
             snapshot: Arc::clone(snapshot),
         });
         if newest.as_ref().is_none_or(|newest| newest.snapshot.id < snapshot.id || snapshot.id == SnapshotId(0)) {

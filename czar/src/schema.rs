@@ -9,7 +9,7 @@ use datafusion::catalog::{
 };
 use datafusion::datasource::MemTable;
 use qserv_core::Result;
-use qserv_core::catalog::{DatabaseSnapshot, Snapshot, tap_schema};
+use qserv_core::catalog::{DatabaseSnapshot, Snapshot, TableSnapshot, tap_schema};
 use qserv_engine::error::from_datafusion;
 use qserv_engine::table::CatalogTable;
 
@@ -30,6 +30,19 @@ pub(crate) fn catalogs(snapshot: &Snapshot) -> Result<Arc<dyn CatalogProviderLis
     let list = MemoryCatalogProviderList::new();
     list.register_catalog(CATALOG.to_owned(), Arc::new(Databases { schemas }));
     Ok(Arc::new(list))
+}
+
+/// The snapshot with TAP_SCHEMA among its databases: it describes itself.
+pub(crate) fn with_tap_schema(snapshot: &Snapshot) -> Snapshot {
+    let database = Arc::new(tap_schema::database());
+    let tables = database.tables.iter().map(|table| {
+        let table = Arc::new(table.clone());
+        Arc::new(TableSnapshot { table, segments: Vec::new(), key_is_chunk_local: false })
+    });
+    let described = DatabaseSnapshot { tables: tables.collect(), database: Arc::clone(&database) };
+    let mut snapshot = snapshot.clone();
+    snapshot.databases.insert(tap_schema::TAP_SCHEMA.to_owned(), Arc::new(described));
+    snapshot
 }
 
 /// TAP_SCHEMA of a snapshot, as tables in memory.

@@ -153,7 +153,7 @@ impl Czar {
 /// A query whose first rows are there.
 struct Started {
     schema: SchemaRef,
-    first: Option<datafusion::arrow::record_batch::RecordBatch>,
+    first: Option<RecordBatch>,
     rest: SendableRecordBatchStream,
     chunks: u64,
     output: Output,
@@ -193,13 +193,14 @@ impl QueryService for Czar {
     }
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        self.catalog.snapshot().await
+        let snapshot = self.catalog.snapshot().await?;
+        Ok(Arc::clone(&self.planner.prepare(&snapshot)?.described))
     }
 }
 
 /// The rows of a running query, cut at the user's bound and at the deadline.
 struct Rows {
-    source: BoxStream<'static, datafusion::common::Result<datafusion::arrow::record_batch::RecordBatch>>,
+    source: BoxStream<'static, datafusion::common::Result<RecordBatch>>,
     schema: SchemaRef,
     left: Option<u64>,
     overflow: Arc<AtomicBool>,

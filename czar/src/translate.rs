@@ -86,7 +86,7 @@ fn refuse(faults: &[Fault]) -> Error {
 
 /// Whether a query asks for its plan, and the query itself.
 #[must_use]
-pub fn strip_explain(text: &str) -> (&str, bool) {
+pub(crate) fn strip_explain(text: &str) -> (&str, bool) {
     let trimmed = text.trim_start();
     match trimmed.split_at_checked("explain".len()) {
         Some((word, rest)) if word.eq_ignore_ascii_case("explain") && rest.starts_with(char::is_whitespace) => {

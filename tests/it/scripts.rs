@@ -1,0 +1,37 @@
+//! Every script gives the same answers on plain DataFusion over unpartitioned tables, embedded, and on processes.
+
+use qserv_core::partition::PixelizationKind;
+use qserv_tests::engines::Processes;
+use qserv_tests::scripts;
+
+use crate::samples;
+
+#[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods, reason = "a switch of this test, not a setting of the product")]
+async fn scripts_agree_on_one_node_and_embedded() {
+    let healpix = samples::embedded(3, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let plain = samples::plain(&healpix.server).await;
+    let h3 = samples::embedded(2, PixelizationKind::H3, 1).await;
+    let complete = std::env::var("QSERV_COMPLETE_SCRIPTS").is_ok();
+    let mut failures = Vec::new();
+    for script in scripts::all() {
+        if complete {
+            scripts::complete(&plain, &script).await.unwrap();
+        }
+        failures.extend(scripts::run(&plain, &script).await.err());
+        failures.extend(scripts::run(&healpix.engine, &script).await.err().map(|error| format!("healpix {error}")));
+        failures.extend(scripts::run(&h3.engine, &script).await.err().map(|error| format!("h3 {error}")));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_agree_on_three_worker_processes() {
+    let cluster = samples::processes(PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let engine = Processes::new(&cluster);
+    let mut failures = Vec::new();
+    for script in scripts::all() {
+        failures.extend(scripts::run(&engine, &script).await.err());
+    }
+    assert!(failures.is_empty(), "{}{}", failures.join("\n\n"), cluster.logs());
+}

@@ -1,0 +1,273 @@
+//! A czar and workers as processes of their own.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+
+use super::Engine;
+use crate::cells;
+
+/// How long a process may take to come up or to be noticed: far more than it needs, so that a slow machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Pause between two looks at a process that is coming up.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a cluster of processes is made of.
+#[derive(Debug, Clone)]
+pub struct ProcessSettings {
+    /// The program.
+    pub program: PathBuf,
+    /// How many workers.
+    pub workers: usize,
+    /// On how many workers each chunk is stored.
+    pub replication: usize,
+}
+
+/// Running processes; killed when dropped.
+#[derive(Debug)]
+pub struct ProcessCluster {
+    settings: ProcessSettings,
+    folder: TempDir,
+    czar: Child,
+    czar_url: String,
+    worker_ports: Vec<u16>,
+    workers: Vec<Option<Child>>,
+}
+
+impl ProcessCluster {
+    /// Starts a czar and its workers and waits until all are registered.
+    ///
+    /// # Errors
+    /// What did not start.
+    pub async fn start(settings: ProcessSettings) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let czar_port = free_port()?;
+        let czar_url = format!("http://127.0.0.1:{czar_port}");
+        let config = format!(
+            "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\nreplication = {}\n\
+             [czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n",
+            folder.path().join("czar"),
+            settings.replication,
+        );
+        let czar = launch(&settings.program, "czar", folder.path(), "czar.toml", &config)?;
+        let mut cluster = Self {
+            worker_ports: (0..settings.workers).map(|_| free_port()).collect::<Result<_, _>>()?,
+            workers: (0..settings.workers).map(|_| None).collect(),
+            settings,
+            folder,
+            czar,
+            czar_url,
+        };
+        cluster.wait_for_czar().await?;
+        for number in 0..cluster.workers.len() {
+            cluster.start_worker(number)?;
+        }
+        let all = cluster.workers.len();
+        cluster.wait_for_live(all).await?;
+        Ok(cluster)
+    }
+
+    /// The czar's address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.czar_url
+    }
+
+    /// A folder for files of the test, gone with the cluster.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts worker `number`, again if it was killed.
+    ///
+    /// # Errors
+    /// Why it cannot be started.
+    pub fn start_worker(&mut self, number: usize) -> Result<(), String> {
+        let port = self.worker_ports[number];
+        let config = format!(
+            "[worker]\nid = \"w{number}\"\nlisten = \"127.0.0.1:{port}\"\ndata_dir = {:?}\nczar_url = \"{}/\"\n",
+            self.folder.path().join(format!("worker{number}")),
+            self.czar_url,
+        );
+        let file = format!("worker{number}.toml");
+        self.workers[number] = Some(launch(&self.settings.program, "worker", self.folder.path(), &file, &config)?);
+        Ok(())
+    }
+
+    /// Kills worker `number` as `kill -9` does.
+    ///
+    /// # Errors
+    /// If it was not running.
+    pub fn kill_worker(&mut self, number: usize) -> Result<(), String> {
+        let mut worker = self.workers[number].take().ok_or("the worker is not running")?;
+        worker.kill().and_then(|()| worker.wait()).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    /// Kills the czar as `kill -9` does, and starts it again over the same folder.
+    ///
+    /// # Errors
+    /// Why it did not come back.
+    pub async fn kill_and_restart_czar(&mut self) -> Result<(), String> {
+        self.czar.kill().and_then(|()| self.czar.wait()).map_err(|error| error.to_string())?;
+        self.czar = run(&self.settings.program, "czar", self.folder.path(), "czar.toml")?;
+        self.wait_for_czar().await?;
+        let running = self.workers.iter().flatten().count();
+        self.wait_for_live(running).await
+    }
+
+    /// Waits until just this many workers are live.
+    ///
+    /// # Errors
+    /// If that does not come about.
+    pub async fn wait_for_live(&self, wanted: usize) -> Result<(), String> {
+        let url = format!("{}/cluster/v1/workers", self.czar_url);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let live = match get(&url).await {
+                Ok(body) => live_workers(&body),
+                Err(_) => None,
+            };
+            if live == Some(wanted) {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(format!("{live:?} workers are live, not {wanted}{}", self.logs()));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn wait_for_czar(&self) -> Result<(), String> {
+        let url = format!("{}/tap/availability", self.czar_url);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while get(&url).await.is_err() {
+            if tokio::time::Instant::now() > deadline {
+                return Err(format!("the czar does not answer{}", self.logs()));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Runs the program with these arguments against this cluster.
+    ///
+    /// # Errors
+    /// What it printed, if it failed.
+    pub async fn qserv(&self, arguments: &[&str]) -> Result<Output, String> {
+        let mut command = tokio::process::Command::new(&self.settings.program);
+        command.args(arguments).args(["--server", &self.czar_url]).stdin(Stdio::null()).kill_on_drop(true);
+        let output = command.output().await.map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        let printed = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Err(format!("qserv {}: {}{}", arguments.join(" "), printed(&output.stdout), printed(&output.stderr)))
+    }
+
+    /// What the processes wrote to standard error.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let mut text = String::new();
+        let Ok(entries) = std::fs::read_dir(self.folder.path()) else { return text };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_some_and(|extension| extension == "log")
+                && let Ok(log) = std::fs::read_to_string(&path)
+                && !log.trim().is_empty()
+            {
+                text.push_str(&format!("\n--- {}\n{log}", path.display()));
+            }
+        }
+        text
+    }
+}
+
+impl Drop for ProcessCluster {
+    fn drop(&mut self) {
+        for process in self.workers.iter_mut().flatten().chain([&mut self.czar]) {
+            // It may have ended already; there is no one to tell.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+}
+
+fn launch(program: &Path, command: &str, folder: &Path, file: &str, config: &str) -> Result<Child, String> {
+    std::fs::write(folder.join(file), config).map_err(|error| error.to_string())?;
+    run(program, command, folder, file)
+}
+
+fn run(program: &Path, command: &str, folder: &Path, file: &str) -> Result<Child, String> {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join(file).with_extension("log"))
+        .map_err(|error| error.to_string())?;
+    Command::new(program)
+        .args([command, "--config"])
+        .arg(folder.join(file))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(|error| format!("{}: {error}", program.display()))
+}
+
+async fn get(url: &str) -> Result<String, String> {
+    let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+    answer.error_for_status().map_err(|error| error.to_string())?.text().await.map_err(|error| error.to_string())
+}
+
+fn live_workers(body: &str) -> Option<usize> {
+    let membership: serde_json::Value = serde_json::from_str(body).ok()?;
+    let workers = membership.get("workers")?.as_array()?;
+    Some(workers.iter().filter(|worker| worker.get("live").and_then(serde_json::Value::as_bool) == Some(true)).count())
+}
+
+/// Asks a czar over TAP.
+#[derive(Debug, Clone)]
+pub struct Processes {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Processes {
+    /// The engine of a running cluster.
+    #[must_use]
+    pub fn new(cluster: &ProcessCluster) -> Self {
+        Self { client: reqwest::Client::new(), url: format!("{}/tap/sync", cluster.url()) }
+    }
+}
+
+#[async_trait]
+impl Engine for Processes {
+    fn name(&self) -> &'static str {
+        "processes"
+    }
+
+    async fn ask(&self, query: &str) -> Result<Vec<Vec<String>>, String> {
+        let form = [("LANG", "ADQL"), ("RESPONSEFORMAT", "csv"), ("QUERY", query)];
+        let answer = self.client.post(&self.url).form(&form).send().await.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let body = answer.text().await.map_err(|error| error.to_string())?;
+        if status.is_success() { Ok(cells::csv_rows(&body)) } else { Err(message_of(&body)) }
+    }
+}
+
+/// The message of a DALI error document: the content of its QUERY_STATUS INFO.
+fn message_of(document: &str) -> String {
+    let after = document.split_once("QUERY_STATUS").map_or(document, |(_, rest)| rest);
+    let text = after.split_once('>').and_then(|(_, rest)| rest.split_once("</INFO>")).map_or(after, |(text, _)| text);
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+}
