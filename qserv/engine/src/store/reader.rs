@@ -65,7 +65,8 @@ impl ObjectStore for Reader {
             .read(&path, |length| {
                 let range = range_of(options.range.as_ref(), length)?;
                 let end = range.end.min(range.start.saturating_add(PIECE_BYTES));
-                Ok(vec![range.start..end])
+                let first = range.start..end;
+                Ok(vec![first])
             })
             .await
             .map_err(told)?;
