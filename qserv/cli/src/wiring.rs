@@ -19,11 +19,11 @@ use qserv_core::query::QueryService;
 use qserv_core::store::SegmentStore;
 use qserv_core::{Error, Result};
 use qserv_czar::{Czar, Parts, QuerySettings};
-use qserv_engine::cluster::{Channels, Peers, Secret};
+use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::ClusterStore;
 use qserv_ingest::Ingest;
-use qserv_tap::{Function, TapSettings};
+use qserv_tap::{Example, Function, TapSettings};
 use qserv_worker::EmbeddedWorker;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -42,7 +42,11 @@ pub struct Server {
     catalog: Catalog,
     czar: Arc<Czar>,
     ingest: Ingest,
-    router: Router,
+    peers: Peers,
+    secret: Option<Secret>,
+    membership: MembershipSettings,
+    tap: TapSettings,
+    clock: SharedClock,
     /// Dropped last: queries and loads end before the workers of this process do.
     workers: Vec<EmbeddedWorker>,
     tasks: JoinSet<()>,
@@ -148,25 +152,15 @@ impl Server {
             tracing::info!(aborted, "undid loads that an earlier run left unfinished");
         }
 
-        let tap_settings = tap_settings(settings, shape.data_dir);
-        let router = Router::new()
-            .route("/", get(|| async { Redirect::temporary("/tap") }))
-            .route("/healthz", get(|| async { "ok\n" }))
-            .merge(qserv_tap::router(Arc::clone(&czar) as Arc<dyn QueryService>, tap_settings, Arc::clone(&clock)))
-            .merge(qserv_ingest::router(ingest.clone()))
-            .merge(qserv_engine::cluster::router(
-                peers.clone(),
-                catalog.clone(),
-                &settings.czar.membership,
-                secret,
-                clock,
-            ));
         let mut tasks = JoinSet::new();
         tasks.spawn(tidy(ingest.clone()));
         if shape.workers == 0 {
-            tasks.spawn(follow_catalog(peers, catalog.clone(), settings.czar.membership.heartbeat_interval_ms));
+            let interval_ms = settings.czar.membership.heartbeat_interval_ms;
+            tasks.spawn(follow_catalog(peers.clone(), catalog.clone(), interval_ms));
         }
-        Ok(Self { catalog, czar, ingest, router, workers, tasks })
+        let membership = settings.czar.membership.clone();
+        let tap = tap_settings(settings, shape.data_dir);
+        Ok(Self { catalog, czar, ingest, peers, secret, membership, tap, clock, workers, tasks })
     }
 
     /// What is loaded and where.
@@ -187,12 +181,34 @@ impl Server {
         Arc::clone(&self.czar) as Arc<dyn QueryService>
     }
 
+    /// Shows these on the landing page before all others.
+    pub fn add_examples(&mut self, examples: Vec<Example>) {
+        self.tap.examples.splice(0..0, examples);
+    }
+
+    /// Everything that is served over HTTP.
+    fn router(&self) -> Router {
+        Router::new()
+            .route("/", get(|| async { Redirect::temporary("/tap") }))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .merge(qserv_tap::router(self.queries(), self.tap.clone(), Arc::clone(&self.clock)))
+            .merge(qserv_ingest::router(self.ingest.clone()))
+            .merge(qserv_engine::cluster::router(
+                self.peers.clone(),
+                self.catalog.clone(),
+                &self.membership,
+                self.secret.clone(),
+                Arc::clone(&self.clock),
+            ))
+    }
+
     /// Serves HTTP until `stop` is ready, then lets running requests end for a short time.
     ///
     /// # Errors
     /// `Unavailable` if the listener fails.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let Self { catalog, router, workers, mut tasks, .. } = self;
+        let router = self.router();
+        let Self { catalog, workers, mut tasks, .. } = self;
         // Answers are small packets now and then: waiting to fill one costs each 40 ms.
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {

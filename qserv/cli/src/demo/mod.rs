@@ -12,7 +12,7 @@ use std::time::Instant;
 use qserv_core::catalog::DatabaseSnapshot;
 use qserv_core::partition::PixelizationKind;
 use qserv_core::schema::{declare, read_felis, read_layout};
-use qserv_core::{Error, Result};
+use qserv_core::{Error, ErrorKind, Result};
 use qserv_ingest::{Ingest, LoadFile, Loading, Progress};
 use qserv_loaders::{Format, FormatOptions, Input};
 use qserv_tap::Example;
@@ -33,31 +33,33 @@ const OVERLAP_ARCSEC: f64 = 60.0;
 pub async fn run(settings: &Settings) -> Result<()> {
     let demo = &settings.demo;
     let listener = listen(&settings.czar.listen).await?;
-    let sky = SampleSky::new(demo.seed, demo.objects);
-    let examples = examples(&sky);
-    let mut settings = settings.clone();
-    settings.tap.examples.splice(0..0, examples.iter().cloned());
-
-    let server = Server::embedded(&settings, &demo.data_dir).await?;
+    let mut server = Server::embedded(settings, &demo.data_dir).await?;
     let mut output = std::io::stdout();
     let mut say = |line: String| writeln!(output, "{line}").map_err(output_error);
-    match loaded_objects(server.ingest()).await? {
-        Some(objects) => {
-            say(format!("sample sky of {} found in {}", counted(objects, "object"), demo.data_dir.display()))?;
-            if objects != demo.objects {
-                say(format!("  (to make one of {}, name another --data-dir)", counted(demo.objects, "object")))?;
-            }
+
+    let folder = demo.data_dir.display();
+    let found = loaded_objects(server.ingest()).await?;
+    let sky = SampleSky::new(demo.seed, found.unwrap_or(demo.objects));
+    if let Some(objects) = found {
+        say(format!("sample sky of {} found in {folder}", counted(objects, "object")))?;
+        if objects != demo.objects {
+            say(format!("  (to make one of {}, name another --data-dir)", counted(demo.objects, "object")))?;
         }
-        None => {
-            say(format!("making a sample sky of {} in {}", counted(demo.objects, "object"), demo.data_dir.display()))?;
-            let began = Instant::now();
-            let report = make(server.ingest(), &sky, &demo.data_dir.join(&settings.ingest.scratch)).await?;
-            for table in &report.tables {
-                say(format!("  {:<13} {:>15}", table.table, counted(table.rows, "row")))?;
-            }
-            say(format!("loaded in {:.1} s", began.elapsed().as_secs_f64()))?;
+    } else {
+        say(format!("making a sample sky of {} in {folder}", counted(demo.objects, "object")))?;
+        let began = Instant::now();
+        let scratch = demo.data_dir.join(&settings.ingest.scratch);
+        let report = tokio::select! {
+            made = make(server.ingest(), &sky, &scratch) => made?,
+            () = stopped() => return Err(Error::new(ErrorKind::Cancelled, "interrupted; the next start makes the sky again")),
+        };
+        for table in &report.tables {
+            say(format!("  {:<13} {:>15}", table.table, counted(table.rows, "row")))?;
         }
+        say(format!("ready in {:.1} s", began.elapsed().as_secs_f64()))?;
     }
+    let examples = examples(&sky);
+    server.add_examples(examples.clone());
     say(welcome(&tap_url(&listener)?, &examples))?;
     server.serve(listener, stopped()).await
 }

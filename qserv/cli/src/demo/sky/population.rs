@@ -149,7 +149,7 @@ impl Universe {
 
     fn object(&self, index: usize, place: Place, random: &mut Stream) -> TrueObject {
         let is_star = random.chance(0.4);
-        let faintest_r_mag = if is_star { 24.0 } else { 24.8 };
+        let faintest_r_mag = if is_star { 23.6 } else { 24.3 };
         let r_mag = (faintest_r_mag - random.exponential(1.6)).max(15.5);
         let magnitudes = magnitudes(r_mag, is_star, random);
         let quiet_njy = magnitudes.map(nanojansky);
