@@ -85,9 +85,9 @@ impl<S: RowSink> Reading<'_, S> {
                 Event::Start(tag) => self.open(&tag)?,
                 Event::Empty(tag) => {
                     self.open(&tag)?;
-                    self.close(tag.local_name().into_inner().as_ref())?;
+                    self.close(tag.local_name().into_inner())?;
                 }
-                Event::End(tag) => self.close(tag.local_name().into_inner().as_ref())?,
+                Event::End(tag) => self.close(tag.local_name().into_inner())?,
                 Event::Text(text) => self.text.push_str(&text.xml10_content()),
                 Event::CData(text) => self.text.push_str(&text.xml10_content()),
                 Event::GeneralRef(reference) => self.text.push(character(&reference)?),
@@ -99,7 +99,7 @@ impl<S: RowSink> Reading<'_, S> {
 
     fn open(&mut self, tag: &BytesStart<'_>) -> Result<()> {
         self.text.clear();
-        match tag.local_name().into_inner().as_ref() {
+        match tag.local_name().into_inner() {
             "FIELD" => self.columns.push(Column {
                 name: attribute(tag, "name")?.unwrap_or_default(),
                 datatype: attribute(tag, "datatype")?.unwrap_or_default(),
@@ -137,12 +137,10 @@ impl<S: RowSink> Reading<'_, S> {
                 self.sink.row(row).map_err(output_error)?;
             }
             "INFO" => self.close_info()?,
-            "RESOURCE" => {
-                if !self.table_ended {
-                    self.start()?;
-                    self.sink.finish().map_err(output_error)?;
-                    self.table_ended = true;
-                }
+            "RESOURCE" if !self.table_ended => {
+                self.start()?;
+                self.sink.finish().map_err(output_error)?;
+                self.table_ended = true;
             }
             _ => {}
         }

@@ -143,7 +143,7 @@ fn visits(sky: &SampleSky) -> Result<RecordBatch> {
 fn objects(sky: &SampleSky, block: usize) -> Result<RecordBatch> {
     let random = &mut Stream::new(sky.seed, Purpose::CoaddPhotometry, block as u64);
     let objects = sky.block(block);
-    let each = |value: fn(&TrueObject) -> f64| objects.iter().map(move |object| value(object));
+    let each = |value: fn(&TrueObject) -> f64| objects.iter().map(value);
     let photometry: Vec<Photometry> = objects.iter().map(|object| Photometry::measure(object, random)).collect();
     let motions: Vec<Option<Motion>> = objects.iter().map(|object| Motion::measure(object, random)).collect();
     let motion = |value: fn(&Motion) -> f64| motions.iter().map(move |motion| motion.as_ref().map(value));

@@ -126,7 +126,8 @@ fn fluxes_are_missing_negative_and_variable_now_and_then() {
     let rows = longs(&forced, "objectId").into_iter().enumerate().filter(|(_, key)| *key == Some(star.object_id));
     let r_band: Vec<f32> = rows
         .filter(|(row, _)| bands.value(*row) == "r")
-        .filter_map(|(row, _)| fluxes.is_valid(row).then(|| fluxes.value(row)))
+        .filter(|(row, _)| fluxes.is_valid(*row))
+        .map(|(row, _)| fluxes.value(row))
         .collect();
     let (low, high) = r_band.iter().fold((f32::MAX, 0f32), |(low, high), flux| (low.min(*flux), high.max(*flux)));
     assert!(r_band.len() > 4 && high > 1.1 * low, "{r_band:?}");
