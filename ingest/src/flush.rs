@@ -14,12 +14,9 @@ use crate::columns::{column, integer, integers};
 use crate::load::{Load, key_column, placed_sorter, table_load};
 use crate::overlap;
 use crate::placement::director;
-use crate::placement::family::{MAX_ORPHANS_IN_MEMORY, index_rows};
+use crate::placement::family::{Entry, index_rows};
 use crate::segment_writer::SegmentPlan;
 use crate::sorter::{Sorted, Sorter};
-
-/// Keys of a key index segment: 24 MB of memory, and few enough segments for a billion keys.
-const INDEX_SEGMENT_ROWS: usize = 1 << 20;
 
 /// Memory of the overlap rows and of the keys that are collected while a director is written, as a part of the load's budget.
 const BESIDE_ROWS: usize = 8;
@@ -227,7 +224,7 @@ impl Load {
 
     /// Writes the index of a director's keys, and finds out whether one of them lives elsewhere too.
     fn write_keys(&mut self, sorted: Sorted, table: &Table) -> Result<()> {
-        let mut pending: Vec<(i64, KeyHome)> = Vec::new();
+        let mut pending: Vec<Entry> = Vec::new();
         let mut last: Option<(i64, ChunkId)> = None;
         for piece in sorted {
             self.beat()?;
@@ -239,7 +236,9 @@ impl Load {
                     self.locality.clear_family(&self.base, table.id);
                 }
                 // A key's homes never part, so that what is compared with other loads is whole.
-                if pending.len() >= INDEX_SEGMENT_ROWS && last.is_some_and(|(other, _)| other != key) {
+                if pending.len() >= self.context.settings.index_segment_keys
+                    && last.is_some_and(|(other, _)| other != key)
+                {
                     self.write_index(&mut pending, table)?;
                 }
                 last = Some((key, home.chunk));
@@ -249,7 +248,7 @@ impl Load {
         self.write_index(&mut pending, table)
     }
 
-    fn write_index(&mut self, pending: &mut Vec<(i64, KeyHome)>, table: &Table) -> Result<()> {
+    fn write_index(&mut self, pending: &mut Vec<Entry>, table: &Table) -> Result<()> {
         let rows = std::mem::take(pending);
         if rows.is_empty() {
             return Ok(());
@@ -295,7 +294,7 @@ impl Load {
     pub(crate) fn end_block(&mut self, director: TableId) -> Result<()> {
         let Some(family) = self.families.get_mut(&director) else { return Ok(()) };
         family.end_block();
-        if family.orphans_in_memory() < MAX_ORPHANS_IN_MEMORY {
+        if family.orphans_in_memory() < self.context.settings.index_segment_keys {
             return Ok(());
         }
         self.flush_orphans(director)
@@ -342,7 +341,7 @@ impl Load {
 }
 
 /// `Some` if one of these keys has a home of another chunk in the index.
-async fn differing(others: &KeyIndex, entries: Vec<(i64, KeyHome)>) -> Result<Option<()>> {
+async fn differing(others: &KeyIndex, entries: Vec<Entry>) -> Result<Option<()>> {
     let mut keys: Vec<i64> = entries.iter().map(|(key, _)| *key).collect();
     keys.dedup();
     let found = others.lookup(&keys).await?;
@@ -372,7 +371,7 @@ fn without_chunk(placed: &RecordBatch) -> Result<RecordBatch> {
 }
 
 /// The homes of a director's keys, and the chunks of its rows whose key is NULL.
-fn key_homes(placed: &RecordBatch, key: &str) -> Result<(Vec<(i64, KeyHome)>, Vec<ChunkId>)> {
+fn key_homes(placed: &RecordBatch, key: &str) -> Result<(Vec<Entry>, Vec<ChunkId>)> {
     let keys = integers(column(placed, key)?)?;
     let cells = integers(column(placed, qserv_core::catalog::HEALPIX_29)?)?;
     let chunks = chunks_of(placed)?;
@@ -393,7 +392,7 @@ fn home(chunk: ChunkId, cell: Option<i64>) -> KeyHome {
 }
 
 /// The entries of index rows.
-fn homes_in(rows: &RecordBatch) -> Result<Vec<(i64, KeyHome)>> {
+fn homes_in(rows: &RecordBatch) -> Result<Vec<Entry>> {
     let keys = integers(column(rows, "key")?)?;
     let chunks = integers(column(rows, "chunk")?)?;
     let cells = integers(column(rows, qserv_core::catalog::HEALPIX_29)?)?;

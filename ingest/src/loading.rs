@@ -55,18 +55,31 @@ pub trait Loading: Send + Sync {
     /// Gives a transaction up and deletes its files.
     async fn abort(&self, transaction: TransactionId) -> Result<()>;
 
-    /// One transaction over some files, in the order given; all or nothing.
+    /// One transaction over some files, all or nothing. Directors are loaded before the tables that refer to them, whatever the
+    /// order given; the reports come in the order given.
     async fn load(
         &self,
         database: &str,
         files: Vec<LoadFile>,
         progress: &Progress,
     ) -> Result<(Vec<ContributionReport>, CommitReport)> {
+        let described = self.describe_database(database).await?;
+        let step_of = |file: &LoadFile| {
+            let table = described.tables.iter().find(|table| table.name.eq_ignore_ascii_case(&file.table));
+            match table.map(|table| table.kind.as_str()) {
+                Some("director") => 0,
+                Some("child") => 1,
+                Some("match") => 2,
+                _ => 3,
+            }
+        };
+        let mut files: Vec<(usize, LoadFile)> = files.into_iter().enumerate().collect();
+        files.sort_by_key(|(_, file)| step_of(file));
         let transaction = self.begin(database).await?;
         let mut parts = Vec::with_capacity(files.len());
-        for file in files {
+        for (place, file) in files {
             match self.contribute(transaction, file, progress).await {
-                Ok(part) => parts.push(part),
+                Ok(part) => parts.push((place, part)),
                 Err(error) => {
                     if let Err(second) = self.abort(transaction).await {
                         tracing::warn!(transaction = transaction.0, error = %second.to_log(), "not aborted yet");
@@ -75,6 +88,7 @@ pub trait Loading: Send + Sync {
                 }
             }
         }
-        Ok((parts, self.commit(transaction).await?))
+        parts.sort_by_key(|(place, _)| *place);
+        Ok((parts.into_iter().map(|(_, part)| part).collect(), self.commit(transaction).await?))
     }
 }

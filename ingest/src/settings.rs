@@ -28,6 +28,9 @@ pub struct Settings {
     pub segment_rows: usize,
     /// Most bytes of a segment in memory, before encoding: bounds the memory of writing.
     pub segment_bytes: usize,
+    /// Keys of a key index segment, and keys of orphans that a load keeps in memory: a million are about 50 MB, and a billion keys
+    /// are a thousand segments.
+    pub index_segment_keys: usize,
     /// Rows of a row group: the unit that a query skips or reads by its statistics.
     pub row_group_rows: usize,
     /// Rows of a page: what a small cone reads of a row group.
@@ -55,6 +58,7 @@ impl Default for Settings {
             least_rows_per_chunk: 10_000,
             segment_rows: 1_000_000,
             segment_bytes: 64 << 20,
+            index_segment_keys: 1 << 20,
             row_group_rows: 65_536,
             page_rows: 4096,
             parallelism: 0,
@@ -80,6 +84,7 @@ impl Settings {
             ("least_rows_per_chunk", self.least_rows_per_chunk),
             ("segment_rows", self.segment_rows as u64),
             ("segment_bytes", self.segment_bytes as u64),
+            ("index_segment_keys", self.index_segment_keys as u64),
             ("row_group_rows", self.row_group_rows as u64),
             ("page_rows", self.page_rows as u64),
             ("open_transactions", self.open_transactions as u64),

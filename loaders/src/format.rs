@@ -187,6 +187,15 @@ impl FormatOptions {
         }
     }
 
+    /// These options with bounds no wider than the usual ones: for options that a client sent.
+    #[must_use]
+    pub fn within_limits(mut self) -> Self {
+        self.batch_rows = self.batch_rows.min(limits::BATCH_ROWS);
+        self.max_record_bytes = self.max_record_bytes.min(limits::RECORD_BYTES);
+        self.max_field_bytes = self.max_field_bytes.min(limits::FIELD_BYTES);
+        self
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors

@@ -14,6 +14,7 @@
 //! Bodies and answers are JSON, but the contribution's body, which is the file itself, streamed. Errors are
 //! `{"kind": ..., "message": ..., "context": {...}}`.
 
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -32,7 +33,7 @@ use crate::report::{CommitReport, ContributionReport};
 pub(crate) mod error;
 mod upload;
 
-use error::Answer;
+use error::{Answer, Refusal};
 
 /// A database to make: the declaration itself, or the texts of the files that declare it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,8 +113,21 @@ pub fn router(ingest: Ingest) -> Router {
         .route("/transactions/{id}/contributions", post(contribute).layer(DefaultBodyLimit::disable()))
         .route("/transactions/{id}/commit", post(commit))
         .route("/transactions/{id}/abort", post(abort))
+        .fallback(unknown)
         .with_state(ingest);
     Router::new().nest("/api/v1", routes)
+}
+
+async fn unknown() -> Refusal {
+    Error::not_found("there is no such address below /api/v1, or it does not take this method").into()
+}
+
+/// A transaction's number in a path.
+fn transaction(id: Result<Path<i64>, PathRejection>) -> Result<TransactionId> {
+    match id {
+        Ok(Path(id)) => Ok(TransactionId(id)),
+        Err(error) => Err(Error::invalid("a transaction is named by its number").caused_by(error)),
+    }
 }
 
 async fn databases(State(ingest): State<Ingest>) -> Answer<Json<Vec<Description>>> {
@@ -122,7 +136,7 @@ async fn databases(State(ingest): State<Ingest>) -> Answer<Json<Vec<Description>
 
 async fn create_database(
     State(ingest): State<Ingest>,
-    body: std::result::Result<Json<DatabaseDeclaration>, axum::extract::rejection::JsonRejection>,
+    body: Result<Json<DatabaseDeclaration>, JsonRejection>,
 ) -> Answer<(StatusCode, Json<Database>)> {
     let Json(declaration) =
         body.map_err(|error| Error::invalid(format!("the declaration cannot be read: {}", error.body_text())))?;
@@ -144,30 +158,35 @@ async fn begin(State(ingest): State<Ingest>, Path(name): Path<String>) -> Answer
 
 async fn contribute(
     State(ingest): State<Ingest>,
-    Path(id): Path<i64>,
-    Query(query): Query<ContributionQuery>,
+    id: Result<Path<i64>, PathRejection>,
+    query: Result<Query<ContributionQuery>, QueryRejection>,
     body: axum::body::Body,
 ) -> Answer<Json<ContributionReport>> {
+    let id = transaction(id)?;
+    let Query(query) = query.map_err(|error| {
+        Error::invalid("a contribution needs ?table=, and may have &source= and &options=").caused_by(error)
+    })?;
     let options: FormatOptions = match &query.options {
         Some(text) => serde_json::from_str(text)
             .map_err(|error| Error::invalid(format!("the format options cannot be read: {error}")))?,
         None => FormatOptions::default(),
     };
+    let options = options.within_limits();
     let (reader, forward) = upload::channel(body);
     let name = query.source.unwrap_or_else(|| "upload".to_owned());
     let input = Input::Stream { name, reader: Box::new(reader) };
     let file = LoadFile { table: query.table, input, options };
     let progress = Progress::none();
-    let load = ingest.contribute(TransactionId(id), file, &progress);
+    let load = ingest.contribute(id, file, &progress);
     let (report, ()) = futures::future::join(load, forward).await;
     Ok(Json(report?))
 }
 
-async fn commit(State(ingest): State<Ingest>, Path(id): Path<i64>) -> Answer<Json<CommitReport>> {
-    Ok(Json(ingest.commit(TransactionId(id)).await?))
+async fn commit(State(ingest): State<Ingest>, id: Result<Path<i64>, PathRejection>) -> Answer<Json<CommitReport>> {
+    Ok(Json(ingest.commit(transaction(id)?).await?))
 }
 
-async fn abort(State(ingest): State<Ingest>, Path(id): Path<i64>) -> Answer<StatusCode> {
-    ingest.abort(TransactionId(id)).await?;
+async fn abort(State(ingest): State<Ingest>, id: Result<Path<i64>, PathRejection>) -> Answer<StatusCode> {
+    ingest.abort(transaction(id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,8 +15,8 @@ use tokio::runtime::Handle;
 
 use crate::spill::io_failed;
 
-/// Orphans' homes that are kept in memory, about 50 MB; more of them are written as index segments and looked up there.
-pub(crate) const MAX_ORPHANS_IN_MEMORY: usize = 1 << 20;
+/// A key and where it lives, an entry of a key index.
+pub(crate) type Entry = (i64, KeyHome);
 
 /// The homes of one director's keys.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl Family {
 
     /// Takes the orphans' homes, as the rows of an index segment.
     pub(crate) fn take_orphans(&mut self) -> Result<RecordBatch> {
-        let mut rows: Vec<(i64, KeyHome)> = self.orphans.drain().collect();
+        let mut rows: Vec<Entry> = self.orphans.drain().collect();
         rows.sort_unstable();
         index_rows(&rows)
     }
@@ -168,7 +168,7 @@ impl Family {
 }
 
 /// Rows of an index segment.
-pub(crate) fn index_rows(rows: &[(i64, KeyHome)]) -> Result<RecordBatch> {
+pub(crate) fn index_rows(rows: &[Entry]) -> Result<RecordBatch> {
     let columns: Vec<arrow::array::ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|(key, _)| *key))),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|(_, home)| home.chunk.0.cast_signed()))),

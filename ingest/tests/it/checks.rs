@@ -189,16 +189,18 @@ async fn check_director(cluster: &Cluster, snapshot: &DatabaseSnapshot, table: &
     }
 }
 
+/// A key of a row.
+type KeyOf = fn(&Row) -> Option<i64>;
+
 /// Every key of a director, in the director, its children and its matches, with the chunk it is in.
 fn family_keys(cluster: &Cluster, snapshot: &DatabaseSnapshot, director: &str) -> Vec<(String, ChunkId, Option<i64>)> {
     let mut keys = Vec::new();
     for table in &snapshot.tables {
-        let sides: Vec<(SegmentRole, fn(&Row) -> Option<i64>)> = match &table.table.kind {
+        let sides: Vec<(SegmentRole, KeyOf)> = match &table.table.kind {
             TableKind::Director { .. } if table.table.name == director => vec![(SegmentRole::Rows, |row| row.key)],
             TableKind::Child { director: own, .. } if own == director => vec![(SegmentRole::Rows, |row| row.key)],
             TableKind::Match { left, right } => [
-                (left.director == director)
-                    .then_some((SegmentRole::Rows, (|row: &Row| row.key) as fn(&Row) -> Option<i64>)),
+                (left.director == director).then_some((SegmentRole::Rows, (|row: &Row| row.key) as KeyOf)),
                 (right.director == director).then_some((SegmentRole::RowsByRight, |row: &Row| row.other)),
             ]
             .into_iter()

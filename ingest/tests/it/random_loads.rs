@@ -61,14 +61,23 @@ fn case() -> impl Strategy<Value = Case> {
     let pixelization = prop_oneof![Just(PixelizationKind::Healpix), Just(PixelizationKind::H3)];
     let memory = prop_oneof![Just(1usize), Just(4_000), Just(64 << 20)];
     let orders = proptest::option::of(0..7u8);
-    (transactions, pixelization, orders, memory, 1usize..40, 1usize..4, 1usize..4).prop_map(
-        |(transactions, pixelization, chunk_order, memory_bytes, segment_rows, workers, replication)| Case {
+    (transactions, pixelization, orders, memory, (1usize..40, 1usize..20), 1usize..4, 1usize..4).prop_map(
+        |(
+            transactions,
+            pixelization,
+            chunk_order,
+            memory_bytes,
+            (segment_rows, index_segment_keys),
+            workers,
+            replication,
+        )| Case {
             pixelization,
             chunk_order,
             overlap_arcsec: 36.0,
             settings: Settings {
                 memory_bytes,
                 segment_rows,
+                index_segment_keys,
                 replication,
                 target_rows_per_chunk: 5,
                 least_rows_per_chunk: 1,
@@ -186,11 +195,23 @@ fn a_whole_sky_with_children_stays_local() {
         let (parts, _) =
             cluster.ingest.load("sky", vec![file("Forced", &sources[3000..])], &Progress::none()).await.unwrap();
         assert_eq!(parts[0].orphans, 0);
+        // A load of several files begins with the directors.
+        let later: Vec<Row> = spread(100)
+            .into_iter()
+            .map(|row| Row { row: row.row + 10_000, key: row.key.map(|key| key + 5000), ..row })
+            .collect();
+        let files = vec![file("Deep", &later), file("Object", &later)];
+        let (parts, _) = cluster.ingest.load("sky", files, &Progress::none()).await.unwrap();
+        assert_eq!(
+            parts.iter().map(|part| (part.table.as_str(), part.orphans)).collect::<Vec<_>>(),
+            [("Deep", 0), ("Object", 0)]
+        );
         let snapshot = snapshot(&cluster).await;
         assert_eq!(snapshot.database.chunk_order, Some(1));
         assert!(snapshot.tables.iter().all(|table| table.key_is_chunk_local));
         let expected = BTreeMap::from([
-            ("Object".to_owned(), objects),
+            ("Object".to_owned(), [objects, later.clone()].concat()),
+            ("Deep".to_owned(), later),
             ("Source".to_owned(), sources[..3000].to_vec()),
             ("Forced".to_owned(), sources[3000..].to_vec()),
         ]);

@@ -172,7 +172,7 @@ fn bad_rows_are_named_skipped_and_counted() {
             "text follows a closing quote; a quote inside a quoted value is written twice (file: t.csv, line: 7)",
         ]
     );
-    let error = read(text, &table, &FormatOptions { max_bad_rows: 5, ..options.clone() }).unwrap_err();
+    let error = read(text, &table, &FormatOptions { max_bad_rows: 5, ..options }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data);
     assert!(error.to_string().contains("line: 7"), "{error}");
 }

@@ -199,13 +199,8 @@ impl KeyIndex {
 impl RowGroup {
     fn homes(&self, key: i64) -> impl Iterator<Item = KeyHome> {
         let first = self.keys.partition_point(|&other| other < key);
-        self.keys
-            .iter()
-            .zip(&self.chunks)
-            .zip(&self.healpix_29)
-            .skip(first)
-            .take_while(move |((other, _), _)| **other == key)
-            .map(|((_, &chunk), &cell)| Self::home(chunk, cell))
+        let count = self.keys.iter().skip(first).take_while(|&&other| other == key).count();
+        (first..first + count).filter_map(|row| Some(Self::home(*self.chunks.get(row)?, *self.healpix_29.get(row)?)))
     }
 
     fn home(chunk: i64, cell: i64) -> KeyHome {
