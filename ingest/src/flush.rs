@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, Int64Array, RecordBatch};
+use arrow::compute::{filter_record_batch, is_not_null, not};
+use arrow::error::ArrowError;
 use futures::{StreamExt, TryStreamExt};
 use qserv_core::catalog::{DatabaseSnapshot, SegmentRole, Table, TableId, TableKind};
 use qserv_core::index::{KeyHome, KeyIndex, index_schema};
@@ -98,16 +100,12 @@ impl Load {
         }
         let mut overlap = placed_sorter(&table, &placed, &folder, budget / BESIDE_ROWS);
         let mut keys = Sorter::new(index_schema(), &[0, 1, 2], &folder, budget / BESIDE_ROWS);
-        let mut null_chunks = std::collections::BTreeSet::new();
         self.write_chunks(rows.finish()?, &table, SegmentRole::Rows, |piece| {
             if let Some(rows) = overlap::rows_for_neighbours(piece, position, &partition)? {
                 overlap.push(rows)?;
             }
-            let (homes, chunks_of_nulls) = key_homes(piece, key)?;
-            null_chunks.extend(chunks_of_nulls);
-            keys.push(index_rows(&homes)?)
+            keys.push(index_rows(&key_homes(piece, key)?)?)
         })?;
-        self.locality.note_null_chunks(director, director, null_chunks);
         self.write_chunks(overlap.finish()?, &table, SegmentRole::Overlap, |_| Ok(()))?;
         self.write_keys(keys.finish()?, &table)
     }
@@ -128,7 +126,8 @@ impl Load {
         Ok(())
     }
 
-    /// Cuts rows that are sorted by chunk and cell into segments. `each` sees every batch on the way.
+    /// Cuts rows that are sorted by chunk and cell into segments. `each` sees every batch on the way. Rows without a key get
+    /// segments of their own: they are spread over the sky, and a plan that groups by key can then read all of them in one place.
     fn write_chunks(
         &mut self,
         sorted: Sorted,
@@ -136,42 +135,50 @@ impl Load {
         role: SegmentRole,
         mut each: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        let mut segment = Segment { chunk: None, rows: Vec::new(), row_count: 0, bytes: 0 };
-        let (max_rows, max_bytes) = (self.context.settings.segment_rows, self.context.settings.segment_bytes);
+        let key = segment_key(table, role);
+        let mut with_key = Segment::default();
+        let mut without_key = Segment::default();
         for piece in sorted {
             self.beat()?;
             let piece = piece?;
             each(&piece)?;
-            let row_bytes = piece.get_array_memory_size() / piece.num_rows().max(1);
-            let chunks = chunks_of(&piece)?;
-            let stored = without_chunk(&piece)?;
-            let mut start = 0;
-            while let Some(&chunk) = chunks.values().get(start) {
-                let chunk = ChunkId(chunk.cast_unsigned());
-                if segment.chunk != Some(chunk) || segment.row_count >= max_rows || segment.bytes >= max_bytes {
-                    self.write_segment(&mut segment, table, role)?;
-                    segment.chunk = Some(chunk);
-                }
-                let rest = chunks.values().iter().skip(start);
-                let same = rest.take_while(|&&other| other == chunk.0.cast_signed()).count();
-                let take = same.min(max_rows - segment.row_count).max(1);
-                segment.rows.push(stored.slice(start, take));
-                segment.row_count += take;
-                segment.bytes += take * row_bytes;
-                start += take;
-            }
+            let (keyed, keyless) = split_by_key(piece, key)?;
+            self.add_rows(keyed, &mut with_key, table, role)?;
+            self.add_rows(keyless, &mut without_key, table, role)?;
         }
-        self.write_segment(&mut segment, table, role)
+        self.write_segment(&mut with_key, table, role)?;
+        self.write_segment(&mut without_key, table, role)
+    }
+
+    /// Adds placed rows to a segment, which is written whenever it is full or its chunk ends.
+    fn add_rows(&mut self, piece: RecordBatch, segment: &mut Segment, table: &Table, role: SegmentRole) -> Result<()> {
+        let (max_rows, max_bytes) = (self.context.settings.segment_rows, self.context.settings.segment_bytes);
+        let row_bytes = piece.get_array_memory_size() / piece.num_rows().max(1);
+        let chunks = chunks_of(&piece)?;
+        let stored = without_chunk(&piece)?;
+        let mut start = 0;
+        while let Some(&chunk) = chunks.values().get(start) {
+            let chunk = ChunkId(chunk.cast_unsigned());
+            if segment.chunk != Some(chunk) || segment.row_count >= max_rows || segment.bytes >= max_bytes {
+                self.write_segment(segment, table, role)?;
+                segment.chunk = Some(chunk);
+            }
+            let rest = chunks.values().iter().skip(start);
+            let same = rest.take_while(|&&other| other == chunk.0.cast_signed()).count();
+            let take = same.min(max_rows - segment.row_count).max(1);
+            segment.rows.push(stored.slice(start, take));
+            segment.row_count += take;
+            segment.bytes += take * row_bytes;
+            start += take;
+        }
+        Ok(())
     }
 
     fn write_segment(&mut self, segment: &mut Segment, table: &Table, role: SegmentRole) -> Result<()> {
         let rows = std::mem::take(&mut segment.rows);
         (segment.row_count, segment.bytes) = (0, 0);
         let Some(chunk) = segment.chunk.filter(|_| !rows.is_empty()) else { return Ok(()) };
-        let key = match &table.kind {
-            TableKind::Match { right, .. } if role == SegmentRole::RowsByRight => Some(right.column.as_str()),
-            _ => key_column(table),
-        };
+        let key = segment_key(table, role);
         let plan = SegmentPlan {
             table: table.id,
             table_name: table.name.clone(),
@@ -353,7 +360,31 @@ async fn differing(others: &KeyIndex, entries: Vec<Entry>) -> Result<Option<()>>
     Ok(differs.then_some(()))
 }
 
+/// The column whose keys the segments of this role are placed by.
+fn segment_key(table: &Table, role: SegmentRole) -> Option<&str> {
+    match &table.kind {
+        TableKind::Match { right, .. } if role == SegmentRole::RowsByRight => Some(&right.column),
+        _ => key_column(table),
+    }
+}
+
+/// The rows that have a key, and those that have none, each in their order.
+fn split_by_key(piece: RecordBatch, key: Option<&str>) -> Result<(RecordBatch, RecordBatch)> {
+    let nulls = piece.slice(0, 0);
+    let Some(key) = key else { return Ok((piece, nulls)) };
+    let keys = column(&piece, key)?;
+    if keys.null_count() == 0 {
+        return Ok((piece, nulls));
+    }
+    let failed = |error: ArrowError| Error::internal("rows cannot be taken apart").caused_by(error);
+    let has_key = is_not_null(keys).map_err(failed)?;
+    let has_none = not(&has_key).map_err(failed)?;
+    let keyed = filter_record_batch(&piece, &has_key).map_err(failed)?;
+    Ok((keyed, filter_record_batch(&piece, &has_none).map_err(failed)?))
+}
+
 /// A segment being collected.
+#[derive(Default)]
 struct Segment {
     chunk: Option<ChunkId>,
     rows: Vec<RecordBatch>,
@@ -370,21 +401,19 @@ fn without_chunk(placed: &RecordBatch) -> Result<RecordBatch> {
     placed.project(&columns).map_err(|error| Error::internal("rows cannot be taken apart").caused_by(error))
 }
 
-/// The homes of a director's keys, and the chunks of its rows whose key is NULL.
-fn key_homes(placed: &RecordBatch, key: &str) -> Result<(Vec<Entry>, Vec<ChunkId>)> {
+/// The homes of a director's keys.
+fn key_homes(placed: &RecordBatch, key: &str) -> Result<Vec<Entry>> {
     let keys = integers(column(placed, key)?)?;
     let cells = integers(column(placed, qserv_core::catalog::HEALPIX_29)?)?;
     let chunks = chunks_of(placed)?;
     let mut homes = Vec::with_capacity(keys.len() - keys.null_count());
-    let mut null_chunks = Vec::new();
     for (row, &chunk) in chunks.values().iter().enumerate() {
         let chunk = ChunkId(chunk.cast_unsigned());
-        match integer(&keys, row) {
-            Some(key) => homes.push((key, home(chunk, integer(&cells, row)))),
-            None => null_chunks.push(chunk),
+        if let Some(key) = integer(&keys, row) {
+            homes.push((key, home(chunk, integer(&cells, row))));
         }
     }
-    Ok((homes, null_chunks))
+    Ok(homes)
 }
 
 fn home(chunk: ChunkId, cell: Option<i64>) -> KeyHome {

@@ -317,7 +317,6 @@ impl Load {
                 for batch in placed {
                     load.rows.push(batch)?;
                 }
-                self.locality.note_null_chunks(table, *director, found.null_chunks);
             }
             TableKind::Match { left, right } => {
                 let (first, last) = (directors.first().copied(), directors.last().copied());
@@ -340,8 +339,6 @@ impl Load {
                 for batch in placed.by_right {
                     load.by_right.as_mut().ok_or_else(|| lost_director(&declared))?.push(batch)?;
                 }
-                self.locality.note_null_chunks(table, left_id, placed.left_null_chunks);
-                self.locality.note_null_chunks(table, right_id, placed.right_null_chunks);
             }
             TableKind::Director { .. } | TableKind::Replicated => {}
         }
@@ -373,7 +370,7 @@ impl Load {
         let now = database_of(&now, &self.transaction)?;
         self.check_concurrent_keys(&now)?;
         let id = self.transaction.id;
-        let cleared = std::mem::take(&mut self.locality).settle(&now);
+        let cleared = std::mem::take(&mut self.locality).settle();
         let reports = self.table_reports();
         let catalog = &self.context.catalog;
         let snapshot = self.context.runtime.block_on(async {

@@ -1,12 +1,10 @@
 //! Children: each row where its director's key lives.
 
-use std::collections::BTreeSet;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use qserv_core::Result;
 use qserv_core::index::KeyHome;
-use qserv_core::partition::{ChunkId, SkyPartition, healpix_29};
+use qserv_core::partition::{SkyPartition, healpix_29};
 
 use super::{Family, Homes, home_of_key, home_of_position};
 use crate::columns::{Positions, column, integer, integers};
@@ -24,8 +22,6 @@ pub(crate) struct ChildColumns {
 pub(crate) struct Found {
     /// Rows whose key the director does not have.
     pub(crate) orphans: u64,
-    /// Chunks of rows whose key is NULL.
-    pub(crate) null_chunks: BTreeSet<ChunkId>,
 }
 
 /// Places a block of batches: one look-up in the key index serves all of them.
@@ -61,11 +57,7 @@ pub(crate) fn place(
                 }
             };
             let home = match key {
-                None => {
-                    let home = without_director();
-                    found.null_chunks.insert(home.chunk);
-                    home
-                }
+                None => without_director(),
                 Some(key) => match known.get(&key) {
                     Some(&home) => home,
                     None => {

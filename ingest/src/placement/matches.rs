@@ -1,12 +1,12 @@
 //! Match tables: every row twice, once where each of its keys lives.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use qserv_core::Result;
 use qserv_core::index::KeyHome;
-use qserv_core::partition::{ChunkId, SkyPartition};
+use qserv_core::partition::SkyPartition;
 
 use super::{Family, Homes, home_of_key};
 use crate::columns::{column, integer, integers};
@@ -42,10 +42,6 @@ pub(crate) struct PlacedMatches {
     pub(crate) by_right: Vec<RecordBatch>,
     /// Rows with a key that its director does not have.
     pub(crate) orphans: u64,
-    /// Chunks of rows whose left key is NULL, in the copy by the left key.
-    pub(crate) left_null_chunks: BTreeSet<ChunkId>,
-    /// Chunks of rows whose right key is NULL, in the copy by the right key.
-    pub(crate) right_null_chunks: BTreeSet<ChunkId>,
 }
 
 /// Places a block of batches. A side whose key is NULL or not known goes where the other side lives; where neither is known, to a
@@ -87,12 +83,6 @@ pub(crate) fn place(
                 Some(key) => sides.right().orphan_home(key, || fallback),
                 None => fallback,
             });
-            if left.is_none() {
-                result.left_null_chunks.insert(left_home.chunk);
-            }
-            if right.is_none() {
-                result.right_null_chunks.insert(right_home.chunk);
-            }
             left_homes.push(left_home.chunk, left_home.healpix_29);
             right_homes.push(right_home.chunk, right_home.healpix_29);
         }

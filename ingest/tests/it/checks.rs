@@ -139,6 +139,7 @@ fn check_segment(cluster: &Cluster, table: &TableSnapshot, segment: &Segment) {
     let by_right = segment.role == SegmentRole::RowsByRight;
     let keys = || rows.iter().map(|stored| if by_right { stored.row.other } else { stored.row.key });
     assert_eq!(bounds.null_keys, keys().filter(Option::is_none).count() as u64);
+    assert!(bounds.null_keys == 0 || bounds.null_keys == segment.rows, "rows with and without a key: {}", segment.path);
     assert_eq!(bounds.key, keys().flatten().min().zip(keys().flatten().max()).map(|(min, max)| [min, max]));
     let positions: Vec<(f64, f64)> = match table.table.kind.position() {
         Some(_) => rows.iter().filter_map(|stored| stored.row.position).collect(),
@@ -225,7 +226,7 @@ fn check_locality(cluster: &Cluster, snapshot: &DatabaseSnapshot) {
         let mut chunks: BTreeMap<Option<i64>, BTreeSet<(ChunkId, String)>> = BTreeMap::new();
         for (name, chunk, key) in family_keys(cluster, snapshot, &director.table.name) {
             let table = snapshot.tables.iter().find(|table| table.table.name == name).unwrap();
-            if table.key_is_chunk_local {
+            if table.key_is_chunk_local && key.is_some() {
                 chunks.entry(key).or_default().insert((chunk, name));
             }
         }

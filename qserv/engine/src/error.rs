@@ -24,6 +24,9 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
     }
 }
 
+/// How the text of one of our errors begins, see [`Error::to_wire`].
+const WIRE_MARK: &str = "qserv-error:";
+
 fn classify(error: &DataFusionError) -> Option<Error> {
     match error {
         DataFusionError::Context(text, inner) => Error::from_wire(text).or_else(|| classify(inner)),
@@ -31,12 +34,14 @@ fn classify(error: &DataFusionError) -> Option<Error> {
         DataFusionError::Diagnostic(_, inner) => classify(inner),
         DataFusionError::Collection(errors) => errors.iter().find_map(classify),
         DataFusionError::External(inner) => external(inner.as_ref()),
-        DataFusionError::ArrowError(inner, _) => Some(arrow(inner)),
+        DataFusionError::ArrowError(inner, _) => Some(inside(inner.as_ref()).unwrap_or_else(|| arrow(inner))),
         DataFusionError::ResourcesExhausted(_) => Some(Error::limit(
             "the query needs more memory than it may use; ask for less, or raise the setting query.memory_mb",
         )),
-        DataFusionError::ObjectStore(inner) => Some(store(inner)),
-        DataFusionError::ParquetError(_) => Some(Error::data("a stored file is damaged")),
+        DataFusionError::ObjectStore(inner) => Some(inside(inner.as_ref()).unwrap_or_else(|| store(inner))),
+        DataFusionError::ParquetError(inner) => {
+            Some(inside(inner.as_ref()).unwrap_or_else(|| Error::data("a stored file is damaged")))
+        }
         DataFusionError::IoError(_) => Some(Error::unavailable("stored data could not be read")),
         DataFusionError::NotImplemented(_) => Some(Error::invalid("the query uses something that is not supported")),
         DataFusionError::Plan(text) => Some(plan(text)),
@@ -51,17 +56,36 @@ fn classify(error: &DataFusionError) -> Option<Error> {
 
 fn external(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Error> {
     if let Some(ours) = error.downcast_ref::<Error>() {
-        let mut copy = Error::new(ours.kind(), ours.message());
-        for (key, value) in ours.context() {
-            copy = copy.with(key.clone(), value);
-        }
-        return Some(copy);
+        return Some(copy_of(ours));
     }
     if let Some(inner) = error.downcast_ref::<DataFusionError>() {
         return classify(inner);
     }
     // Anything else that reaches us from outside DataFusion is the channel to a worker.
     error.downcast_ref::<tonic::Status>().map(|_| lost_worker())
+}
+
+/// The error of ours among the causes of another, or at the end of its text: reading segments fails deep inside of
+/// Parquet and Arrow, and between machines nothing but text is left of causes.
+fn inside(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        if let Some(ours) = current.downcast_ref::<Error>() {
+            return Some(copy_of(ours));
+        }
+        if let Some(store) = current.downcast_ref::<object_store::Error>()
+            && current.source().is_none()
+        {
+            return Some(self::store(store));
+        }
+        cause = current.source();
+    }
+    let text = error.to_string();
+    text.find(WIRE_MARK).and_then(|start| Error::from_wire(text.get(start..)?))
+}
+
+fn copy_of(ours: &Error) -> Error {
+    ours.context().iter().fold(Error::new(ours.kind(), ours.message()), |copy, (key, value)| copy.with(key.clone(), value))
 }
 
 /// What the user reads when a worker went away in the middle of a query.

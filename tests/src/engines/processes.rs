@@ -49,7 +49,7 @@ impl ProcessCluster {
         let czar_port = free_port()?;
         let czar_url = format!("http://127.0.0.1:{czar_port}");
         let config = format!(
-            "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\nreplication = {}\n\
+            "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\n[ingest]\nreplication = {}\n\
              [czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n",
             folder.path().join("czar"),
             settings.replication,
@@ -144,11 +144,12 @@ impl ProcessCluster {
         }
     }
 
-    async fn wait_for_czar(&self) -> Result<(), String> {
+    async fn wait_for_czar(&mut self) -> Result<(), String> {
         let url = format!("{}/tap/availability", self.czar_url);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while get(&url).await.is_err() {
-            if tokio::time::Instant::now() > deadline {
+            let has_ended = self.czar.try_wait().map_err(|error| error.to_string())?.is_some();
+            if has_ended || tokio::time::Instant::now() > deadline {
                 return Err(format!("the czar does not answer{}", self.logs()));
             }
             tokio::time::sleep(LOOK).await;

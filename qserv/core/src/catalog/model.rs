@@ -492,8 +492,9 @@ pub struct TableSnapshot {
     pub table: Arc<Table>,
     /// All segments that the snapshot names, any role, sorted by role, chunk and id.
     pub segments: Vec<Arc<Segment>>,
-    /// True while every key of the partitioning key column is in one chunk only, NULL keys included: then grouping by it
-    /// or joining on it needs no exchange of rows between chunks.
+    /// True while every non-NULL key of the partitioning key column is in one chunk only, the same in all tables of its
+    /// director: then joining on it needs no exchange of rows between chunks, nor does grouping by it once the segments of
+    /// rows without a key, which hold nothing else, are read in one place.
     pub key_is_chunk_local: bool,
 }
 
