@@ -3,8 +3,10 @@
 import functools
 import math
 import pathlib
+import tempfile
 import tomllib
 
+import duckdb
 import numpy
 from astropy.coordinates import angular_separation
 
@@ -109,3 +111,22 @@ def check_every_object_by_key(sky):
             "SELECT forcedSourceId, psfFlux FROM demo.ForcedSource WHERE objectId = ?", [key]
         ).fetchall()
         assert_same_answer(answered, true_rows, False)
+
+
+def check_delimited_text(sky):
+    """DuckDB reads our CSV and TSV: numbers to the last digit, NULL, text that must be quoted"""
+    query = """SELECT o.objectId, o.coord_ra, o.u_psfFlux, o.parentObjectId, o.detect_isPrimary,
+                   '"a, b' || o.refBand || '"', 'c; ''d''' || o.refBand, v.obsStart
+               FROM demo.Object AS o LEFT JOIN demo.Visit AS v ON v.visit = o.objectId"""
+    true_rows = sky.duckdb.execute(query).fetchall()
+    types = ("BIGINT", "DOUBLE", "FLOAT", "BIGINT", "BOOLEAN", "VARCHAR", "VARCHAR", "TIMESTAMP")
+    columns = {f"c{number}": kind for number, kind in enumerate(types)}
+    for response_format, delimiter in (("csv", ","), ("tsv", "\t")):
+        body, _ = sky.fetch(query, FORMAT=response_format)
+        with tempfile.NamedTemporaryFile(suffix=f".{response_format}") as file:
+            file.write(body)
+            file.flush()
+            answered = duckdb.read_csv(
+                file.name, delimiter=delimiter, header=True, columns=columns, quotechar='"', escapechar='"', auto_detect=False
+            ).fetchall()
+        assert sorted(answered, key=repr) == sorted(true_rows, key=repr), response_format
