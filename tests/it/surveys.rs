@@ -45,7 +45,11 @@ fn read_survey(
         let table = list["table"].as_str().unwrap();
         felis.push_str(&format!("- name: {table}\n  columns:\n"));
         for column in list["schema"].as_array().unwrap() {
-            let declared = column["type"].as_str().unwrap().to_lowercase();
+            // Qserv adds these two when it loads; the files do not have them.
+            if matches!(column["name"].as_str(), Some("chunkId" | "subChunkId")) {
+                continue;
+            }
+            let declared = column["type"].as_str().unwrap().trim().to_lowercase();
             let nullable = !declared.contains("not null");
             let (datatype, length) = felis_type(&declared);
             let length = length.map(|length| format!("    length: {length}\n")).unwrap_or_default();
@@ -77,6 +81,7 @@ fn felis_type(mysql: &str) -> (&'static str, Option<u32>) {
         "varchar" => ("string", length),
         "timestamp" => ("timestamp", None),
         "binary" | "varbinary" => ("binary", length),
+        "blob" => ("binary", Some(65_535)),
         _ => ("text", Some(65_535)),
     }
 }
