@@ -1,5 +1,7 @@
 //! The tests of the whole cluster, in one binary: linking the engine takes longer than most of them run.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 mod faults;
 mod plans;
 mod samples;

@@ -95,8 +95,11 @@ pub async fn restrict(plan: LogicalPlan, surroundings: &Surroundings) -> Result<
     Ok(Restricted { plan, sites, placement })
 }
 
+/// A site and the filters of its scan.
+type FilteredSite = (Arc<Site>, Vec<Expr>);
+
 /// Replaces every scan of a declared table by a scan of a [`Site`]; returns the sites with their filters.
-fn tag_sites(plan: LogicalPlan) -> Result<(LogicalPlan, Vec<(Arc<Site>, Vec<Expr>)>)> {
+fn tag_sites(plan: LogicalPlan) -> Result<(LogicalPlan, Vec<FilteredSite>)> {
     let mut sites = Vec::new();
     let tagged = plan
         .transform_down_with_subqueries(|node| {
