@@ -53,7 +53,9 @@ async fn plans_read_few_chunks_and_exchange_nothing() {
         format!("SELECT * FROM demo.Object WHERE objectId = {key}"),
         format!("SELECT * FROM demo.ForcedSource WHERE objectId = {key}"),
         format!("SELECT s.* FROM demo.Object o JOIN demo.Source s ON o.objectId = s.objectId WHERE o.objectId = {key}"),
-        format!("SELECT * FROM demo.Source WHERE objectId IN (SELECT objectId FROM demo.Object WHERE objectId = {key})"),
+        format!(
+            "SELECT * FROM demo.Source WHERE objectId IN (SELECT objectId FROM demo.Object WHERE objectId = {key})"
+        ),
     ] {
         let plan = explain(service, &query).await;
         for line in plan.lines().filter(|line| line.starts_with("scan ")) {

@@ -104,7 +104,9 @@ pub(crate) async fn plain(server: &Server) -> Plain {
     let mut tables: Vec<_> = sky()
         .tables()
         .into_iter()
-        .map(|table| (DATABASE.to_owned(), table.name.to_owned(), table.batches.map(Result::unwrap).collect::<Vec<_>>()))
+        .map(|table| {
+            (DATABASE.to_owned(), table.name.to_owned(), table.batches.map(Result::unwrap).collect::<Vec<_>>())
+        })
         .collect();
     for (table, batch) in qserv_core::catalog::tap_schema::tap_schema(&snapshot).unwrap() {
         tables.push((qserv_core::catalog::tap_schema::TAP_SCHEMA.to_owned(), table.name, vec![batch]));

@@ -166,9 +166,14 @@ fn judge(survey: &Survey, database: Database) -> (Plain, Vec<(String, u64)>) {
     let mut counts = Vec::new();
     for (name, path) in &survey.files {
         let table = database.table(name).unwrap();
-        let reader =
-            qserv_loaders::open(Input::File(path.clone()), table, &options(survey.format), &BadRows::new(0), Path::new("."))
-                .unwrap();
+        let reader = qserv_loaders::open(
+            Input::File(path.clone()),
+            table,
+            &options(survey.format),
+            &BadRows::new(0),
+            Path::new("."),
+        )
+        .unwrap();
         let batches: Vec<_> = reader.map(|rows| rows.unwrap().batch).collect();
         counts.push((name.clone(), batches.iter().map(|batch| batch.num_rows() as u64).sum()));
         tables.push((survey.name.to_owned(), name.clone(), batches));
@@ -199,7 +204,8 @@ async fn check(survey: Survey) {
     samples::create(&cluster, survey.name, &felis, &layout).await;
     for (table, path) in &survey.files {
         let target = format!("{}.{table}", survey.name);
-        samples::load(&cluster, &target, path, &["--format", survey.format.as_str(), "--no-header", "--null", r"\N"]).await;
+        samples::load(&cluster, &target, path, &["--format", survey.format.as_str(), "--no-header", "--null", r"\N"])
+            .await;
     }
 
     let schema = qserv_core::schema::read_felis(&survey.felis, "schema.yaml", &|_| unreachable!()).unwrap();

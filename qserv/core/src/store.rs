@@ -47,13 +47,7 @@ pub mod paths {
     /// rounded down to a multiple of 10,000 (HATS). Overlap rows stand in a catalog of their own, `<table>_margin`, the second
     /// copy of a match table in `<table>_by_right`, a key index in `<table>_key_index`.
     #[must_use]
-    pub fn segment(
-        database: &str,
-        table: &str,
-        role: SegmentRole,
-        chunk: Option<(u8, ChunkId)>,
-        name: &str,
-    ) -> String {
+    pub fn segment(database: &str, table: &str, role: SegmentRole, chunk: Option<(u8, ChunkId)>, name: &str) -> String {
         let suffix = match role {
             SegmentRole::Rows => "",
             SegmentRole::Overlap => "_margin",

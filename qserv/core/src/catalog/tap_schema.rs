@@ -55,6 +55,11 @@ pub fn votable_type(column: &Column) -> VotableType<'_> {
     VotableType { datatype, arraysize, xtype: column.xtype.as_deref().or(timestamp) }
 }
 
+/// TAP_SCHEMA's `"size"`: the number of elements that an arraysize allows, as in `16` and `16*`; none for `*`.
+fn size_of(arraysize: Option<&str>) -> Option<i32> {
+    arraysize.and_then(|size| size.trim_end_matches('*').parse().ok())
+}
+
 /// A name as a query has to write it: bare if ADQL reads it so, else delimited.
 #[must_use]
 pub fn query_name(name: &str) -> Cow<'_, str> {
@@ -298,7 +303,7 @@ impl Rows {
                 Cell::Text(Some(kind.datatype)),
                 Cell::Text(kind.arraysize.as_deref()),
                 Cell::Text(kind.xtype),
-                Cell::Int(column.length.and_then(|length| i32::try_from(length).ok())),
+                Cell::Int(size_of(kind.arraysize.as_deref())),
                 Cell::Text(column.description.as_deref()),
                 Cell::Text(column.utype.as_deref()),
                 Cell::Text(column.unit.as_deref()),
