@@ -85,7 +85,9 @@ fn inside(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
 }
 
 fn copy_of(ours: &Error) -> Error {
-    ours.context().iter().fold(Error::new(ours.kind(), ours.message()), |copy, (key, value)| copy.with(key.clone(), value))
+    ours.context()
+        .iter()
+        .fold(Error::new(ours.kind(), ours.message()), |copy, (key, value)| copy.with(key.clone(), value))
 }
 
 /// What the user reads when a worker went away in the middle of a query.
