@@ -27,7 +27,7 @@ use crate::error::from_datafusion;
 use crate::placement::{Cell, LiveWorker, Load, Placement};
 use crate::table::{CatalogTable, Site, SitePlan};
 
-pub use predicate::{Columns, Predicate};
+pub use predicate::Predicate;
 
 /// Most keys that one query looks up in a key index; a query that names more is pruned by key bounds alone.
 const MAX_KEY_LOOKUPS: usize = 100_000;

@@ -15,22 +15,16 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use qserv_core::catalog::Segment;
 use qserv_core::index::KeyHome;
 use qserv_core::partition::ChunkId;
-use qserv_core::sky::{Cap, Cone, Ellipse, LonLatBox, Polygon, Position, Region};
+use qserv_core::sky::{Angle, Cap, Cone, Position, Region};
+use qserv_udfs::TestedRegion;
+
+use crate::table::Columns;
 
 /// Most ranges of the sort column that a scan tests: more cost more per page than they save.
 const MAX_HEALPIX_RANGES: usize = 24;
 
 /// Deepest nesting of AND/OR that is followed; what lies deeper restricts nothing.
 const MAX_DEPTH: usize = 64;
-
-/// The columns of a table that restrict it.
-#[derive(Debug, Clone, Copy)]
-pub struct Columns<'a> {
-    /// Longitude and latitude of the rows themselves.
-    pub position: Option<&'a [String; 2]>,
-    /// The column that holds the director's key.
-    pub key: Option<&'a str>,
-}
 
 /// A condition on the position or the key of a row, implied by a filter.
 #[derive(Debug, Clone)]
@@ -119,7 +113,7 @@ impl Predicate {
             Self::Any(parts) => parts.iter().any(|part| part.may_match(segment)),
             Self::Region(region) => bounds.cap.is_none_or(|cap| {
                 Position::new(cap.lon_deg, cap.lat_deg).ok().is_none_or(|center| {
-                    region.may_intersect(&Cap { center, radius: qserv_core::sky::Angle::from_degrees(cap.radius_deg) })
+                    region.may_intersect(&Cap { center, radius: Angle::from_degrees(cap.radius_deg) })
                 })
             }),
             Self::Longitude(interval) => bounds.lon_deg.is_none_or(|stored| overlaps(*interval, stored)),
@@ -352,30 +346,10 @@ fn region_test(function: &ScalarFunction, columns: Columns<'_>) -> Option<Predic
         return None;
     }
     let shape = shape.iter().map(number).collect::<Option<Vec<f64>>>()?;
-    let region = match (function.func.name().to_ascii_lowercase().as_str(), shape.as_slice()) {
-        ("qserv_contains_circle" | "scisql_s2ptincircle", &[lon, lat, radius]) => {
-            Region::Cone(Cone::new(lon, lat, radius).ok()?)
-        }
-        ("qserv_contains_box", &[lon, lat, width, height]) => {
-            Region::Box(LonLatBox::from_center(lon, lat, width, height).ok()?)
-        }
-        ("scisql_s2ptinbox", &[lon_min, lat_min, lon_max, lat_max]) => {
-            Region::Box(LonLatBox::new(lon_min, lat_min, lon_max, lat_max).ok()?)
-        }
-        ("qserv_contains_polygon" | "scisql_s2ptincpoly", vertices) if vertices.len() % 2 == 0 => {
-            let vertices: Vec<(f64, f64)> = vertices.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-            Region::Polygon(Polygon::new(&vertices).ok()?)
-        }
-        ("qserv_contains_ellipse", &[lon, lat, major, minor, angle]) => {
-            Region::Ellipse(Ellipse::new(lon, lat, major, minor, angle).ok()?)
-        }
-        // sciSQL gives the semi-axes in arc seconds.
-        ("scisql_s2ptinellipse", &[lon, lat, major, minor, angle]) => {
-            Region::Ellipse(Ellipse::new(lon, lat, major / 3600.0, minor / 3600.0, angle).ok()?)
-        }
-        _ => return None,
-    };
-    Some(Predicate::Region(Arc::new(region)))
+    match qserv_udfs::tested_region(function.func.name(), &shape)?.ok()? {
+        TestedRegion::Nothing => Some(Predicate::Nothing),
+        TestedRegion::Region(region) => Some(Predicate::Region(Arc::new(region))),
+    }
 }
 
 fn is_position(lon: &Expr, lat: &Expr, columns: Columns<'_>) -> bool {

@@ -18,7 +18,15 @@ use datafusion::physical_plan::ExecutionPlan;
 use qserv_core::catalog::{DatabaseSnapshot, Segment, SegmentRole, TableKind, TableSnapshot};
 
 use crate::placement::Placement;
-use crate::restrict::Columns;
+
+/// The columns of a table that restrict it.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns<'a> {
+    /// Longitude and latitude of the rows themselves.
+    pub position: Option<&'a [String; 2]>,
+    /// The column that holds the director's key.
+    pub key: Option<&'a str>,
+}
 
 /// The director whose keys a table's chunks follow: database and director table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
