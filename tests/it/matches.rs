@@ -112,7 +112,7 @@ async fn check(workers: usize) {
     }
     server.ingest().load("pairs", loads, &Progress::none()).await.unwrap();
 
-    let plain = Plain::new(&*server.queries().snapshot().await.unwrap(), whole).unwrap();
+    let plain = Plain::new(&server.queries().snapshot().await.unwrap(), whole).unwrap();
     let engine = Embedded(server.queries());
     for query in QUERIES {
         let wanted = plain.ask(query).await.unwrap();

@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn crosses_a_text_channel_whole() {
-        let error = Error::limit("too \"much\"").with("setting", "query.memory_mb").with("asked", 7);
+        let error = Error::limit("too \"much\"").with("setting", "query.memory_bytes").with("asked", 7);
         let back = Error::from_wire(&error.to_wire()).unwrap();
         assert_eq!((back.kind(), back.to_string()), (ErrorKind::Limit, error.to_string()));
         assert!(Error::from_wire("qserv-error:{}").is_none() && Error::from_wire("x").is_none());

@@ -36,7 +36,7 @@ fn classify(error: &DataFusionError) -> Option<Error> {
         DataFusionError::External(inner) => external(inner.as_ref()),
         DataFusionError::ArrowError(inner, _) => Some(inside(inner.as_ref()).unwrap_or_else(|| arrow(inner))),
         DataFusionError::ResourcesExhausted(_) => Some(Error::limit(
-            "the query needs more memory than it may use; ask for less, or raise the setting query.memory_mb",
+            "the query needs more memory than it may use; ask for less, or raise the setting query.memory_bytes",
         )),
         DataFusionError::ObjectStore(inner) => Some(inside(inner.as_ref()).unwrap_or_else(|| store(inner))),
         DataFusionError::ParquetError(inner) => {

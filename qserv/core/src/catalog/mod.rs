@@ -5,8 +5,8 @@
 //! 1. [`Catalog::create_database`] stores a declaration ([`crate::schema::declare`] made it).
 //! 2. [`Catalog::begin`] opens a transaction. The first load of a database fixes the order of its chunks with
 //!    [`Catalog::set_chunk_order`].
-//! 3. Segments are written to workers; when all copies are durable, [`Catalog::add_segments`] names them, and
-//!    [`Catalog::add_contribution`] says what they came from. Nothing of it is visible.
+//! 3. [`Catalog::add_segments`] names segments before they are put to workers, so that after a crash every file that may
+//!    exist is known; all copies are durable before the commit. [`Catalog::add_contribution`] says what they came from. Nothing of it is visible.
 //! 4. [`Catalog::commit`] makes all of it visible in one SQL transaction: it gives the transaction its snapshot number.
 //!    [`Catalog::abort`] instead turns its files into garbage, and so does whoever finds it in
 //!    [`Catalog::abandoned`] after a crash.

@@ -235,7 +235,7 @@ pub enum TableKind {
         director_key: String,
         /// Longitude and latitude of the row itself.
         position: Option<[String; 2]>,
-        /// Longitude and latitude of the director's row, copied here: saves the look-up at load.
+        /// Longitude and latitude of the director's row, copied here: places a row whose key the key index does not know.
         director_position: Option<[String; 2]>,
     },
     /// Rows pair keys of two directors.

@@ -114,7 +114,7 @@ impl Catalog {
         write.commit().await
     }
 
-    /// Adds segments to a transaction, all or none; visible when it commits. Every copy named must be durable already.
+    /// Adds segments to a transaction, all or none; visible when it commits. Every copy named must be durable before that.
     ///
     /// # Errors
     /// `Conflict` if the transaction is not open or a path is in the catalog already; `Invalid` if a table is not of its

@@ -12,6 +12,7 @@ mod links;
 mod predicate;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
@@ -21,7 +22,7 @@ use object_store::ObjectStore;
 use qserv_core::Result;
 use qserv_core::catalog::{Segment, SegmentRole, TableKind};
 use qserv_core::index::{KeyHome, KeyIndex, KeyIndexCache};
-use qserv_core::partition::ChunkId;
+use qserv_core::partition::{ChunkId, PixelizationKind};
 
 use crate::error::from_datafusion;
 use crate::placement::{Cell, LiveWorker, Load, Placement};
@@ -81,8 +82,9 @@ pub async fn restrict(plan: LogicalPlan, surroundings: &Surroundings) -> Result<
         let role = links.role(&site);
         let columns = site.table.restricting_columns(role);
         let predicate = look_up_keys(&site.table, role, Predicate::of(&filters, columns), surroundings).await?;
-        let segments: Vec<Arc<Segment>> =
-            site.table.table().segments_of(role).filter(|segment| predicate.may_match(segment)).cloned().collect();
+        let cells = Cells::of(&site.table, &predicate);
+        let may_match = |segment: &&Arc<Segment>| predicate.may_match(segment) && cells.may_hold(segment);
+        let segments: Vec<Arc<Segment>> = site.table.table().segments_of(role).filter(may_match).cloned().collect();
         choices.push(Choice { site, role, predicate, segments });
     }
     carry_over(&mut choices, &links);
@@ -138,6 +140,31 @@ async fn look_up_keys(
     let homes: HashMap<i64, Vec<KeyHome>> = index.homes(&keys).await?;
     // A director's row lies in the cell that the index gives; a child's own position is near it, not in it.
     Ok(predicate.resolve(&homes, is_director))
+}
+
+/// The cells in which a predicate's rows lie, against the cells of chunks: narrower than the cap around a segment's rows.
+/// Known for directors over HEALPix, whose rows all lie inside their chunk.
+struct Cells {
+    ranges: Option<Vec<Range<u64>>>,
+    chunk_order: u8,
+}
+
+impl Cells {
+    fn of(table: &CatalogTable, predicate: &Predicate) -> Self {
+        let database = &table.database().database;
+        let is_director = matches!(table.table().table.kind, TableKind::Director { .. });
+        let by_cells = is_director && database.pixelization == PixelizationKind::Healpix;
+        let ranges = if by_cells { predicate.healpix_29_ranges() } else { None };
+        Self { ranges, chunk_order: database.chunk_order.unwrap_or(0) }
+    }
+
+    fn may_hold(&self, segment: &Segment) -> bool {
+        let (Some(ranges), Some(ChunkId(cell))) = (&self.ranges, segment.chunk) else { return true };
+        // A nested cell of order k holds 4^(29 - k) cells of order 29, one after the other.
+        let width = 1_u64 << (2 * 29_u32.saturating_sub(u32::from(self.chunk_order)));
+        let (start, end) = (cell.saturating_mul(width), cell.saturating_add(1).saturating_mul(width));
+        ranges.iter().any(|range| range.start < end && start < range.end)
+    }
 }
 
 /// Carries chunk sets along the links until nothing changes.
