@@ -1,8 +1,8 @@
 //! How a plan is cut over the workers: hooks of datafusion-distributed, no planner of our own.
 //!
-//! - [`desired_tasks`]: a stage that reads chunks has a task for each worker of the query's [`Placement`].
-//! - [`split_leaf`]: each task's copy of a scan keeps the files of its own chunks, group by group.
-//! - [`route`]: each task goes to the worker whose chunks it reads.
+//! - `desired_tasks`: a stage that reads chunks has a task for each worker of the query's [`Placement`].
+//! - `split_leaf`: each task's copy of a scan keeps the files of its own chunks, group by group.
+//! - `route`: each task goes to the worker whose chunks it reads.
 //! - [`JoinWithinChunks`] and [`KeepKeysTogether`]: joins on a director's key stay inside chunks, and declared and hashed
 //!   partitions are never joined index by index.
 

@@ -5,7 +5,7 @@
 //! 1. every scan of a declared table becomes a [`Site`];
 //! 2. each site's filters become a [`Predicate`], named keys are looked up in the key index, and segments that cannot
 //!    hold a wanted row are dropped by their bounds;
-//! 3. equi-joins on a director's key carry chunk sets from site to site ([`links`]);
+//! 3. equi-joins on a director's key carry chunk sets from site to site (`links`);
 //! 4. the chunks that are left are placed on workers ([`Placement`]), once for all sites.
 
 mod links;
