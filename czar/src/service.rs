@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -25,6 +26,12 @@ use tokio::time::{Instant, timeout_at};
 use crate::planner::{Planned, Planner};
 use crate::settings::QuerySettings;
 use crate::translate::{Output, strip_explain};
+
+/// Rows that are held back until the result ends or is larger, in bytes: most results are smaller.
+const HELD_BYTES: usize = 1 << 20;
+
+/// How long rows are held back at most: no one sees it, and a result that takes longer is better seen as it comes.
+const HELD_FOR: Duration = Duration::from_millis(100);
 
 /// What a czar is made of; all of it comes from outside.
 pub struct Parts {
@@ -100,8 +107,8 @@ impl Czar {
             .with("setting", "query.timeout_s")
     }
 
-    /// Plans and starts a query, and waits for its first rows: until then nothing has been handed out, and a worker that
-    /// is lost costs only another plan.
+    /// Plans and starts a query, and waits for its first rows, for all rows of a small result: until then nothing has been
+    /// handed out, and a worker that is lost costs only another plan.
     async fn start(&self, text: &str, max_rows: Option<u64>) -> Result<Started> {
         let mut replans = 0;
         loop {
@@ -128,8 +135,8 @@ impl Czar {
         let chunks = planned.restricted.placement.chunks() as u64;
         let mut batches =
             execute_stream(Arc::clone(&planned.plan), Arc::clone(&planned.context)).map_err(from_datafusion)?;
-        let first = batches.next().await.transpose().map_err(from_datafusion)?;
-        Ok(Started { schema: planned.schema, first, rest: batches, chunks, output })
+        let held = hold(&mut batches).await?;
+        Ok(Started { schema: planned.schema, held, rest: batches, chunks, output })
     }
 
     async fn explanation(&self, text: &str) -> Result<QueryResult> {
@@ -150,10 +157,30 @@ impl Czar {
     }
 }
 
+/// Waits for the first rows, and then a little for the rest: a small result is whole before any of it is handed out, so a
+/// worker lost meanwhile costs another plan and not the answer.
+async fn hold(batches: &mut SendableRecordBatchStream) -> Result<Vec<RecordBatch>> {
+    let Some(first) = batches.next().await.transpose().map_err(from_datafusion)? else { return Ok(Vec::new()) };
+    let until = Instant::now() + HELD_FOR;
+    let mut bytes = first.get_array_memory_size();
+    let mut held = vec![first];
+    while bytes < HELD_BYTES {
+        match timeout_at(until, batches.next()).await {
+            Err(_) | Ok(None) => break,
+            Ok(Some(batch)) => {
+                let batch = batch.map_err(from_datafusion)?;
+                bytes += batch.get_array_memory_size();
+                held.push(batch);
+            }
+        }
+    }
+    Ok(held)
+}
+
 /// A query whose first rows are there.
 struct Started {
     schema: SchemaRef,
-    first: Option<RecordBatch>,
+    held: Vec<RecordBatch>,
     rest: SendableRecordBatchStream,
     chunks: u64,
     output: Output,
@@ -180,7 +207,7 @@ impl QueryService for Czar {
         progress.chunks_total.store(started.chunks, Ordering::Relaxed);
         let overflow = Arc::new(AtomicBool::new(false));
         let rows = Rows {
-            source: stream::iter(started.first.map(Ok)).chain(started.rest).boxed(),
+            source: stream::iter(started.held.into_iter().map(Ok)).chain(started.rest).boxed(),
             schema: Arc::clone(&schema),
             left: request.max_rows,
             overflow: Arc::clone(&overflow),

@@ -62,7 +62,12 @@ async fn a_killed_worker_costs_no_row() {
     stop.store(true, Ordering::SeqCst);
     let refused: Vec<String> = askers.join_all().await.into_iter().flatten().collect();
     for message in &refused {
-        assert!(message.contains("worker") || message.contains("reached"), "not a clear error: {message}");
+        // CSV has no words for an error after the first rows: its body breaks off, and no client takes it for whole.
+        let is_broken_off = message.contains("decoding response body");
+        assert!(
+            is_broken_off || message.contains("worker") || message.contains("reached"),
+            "not a clear error: {message}"
+        );
     }
 
     // It is used again: with one of the others gone, some chunks live on it and on no other.
