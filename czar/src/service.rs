@@ -11,7 +11,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::execute_stream;
 use datafusion_distributed::ChannelResolver;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Fuse, StreamExt};
 use qserv_core::catalog::{Catalog, Snapshot};
 use qserv_core::index::KeyIndexCache;
 use qserv_core::query::{QueryProgress, QueryRequest, QueryResult, QueryService};
@@ -133,8 +133,9 @@ impl Czar {
     ) -> Result<Started> {
         let (planned, output) = self.planner.plan(prepared, &self.live(), text, max_rows).await?;
         let chunks = planned.restricted.placement.chunks() as u64;
+        // Fused: what was held may have been all, and an ended stream must not be asked again.
         let mut batches =
-            execute_stream(Arc::clone(&planned.plan), Arc::clone(&planned.context)).map_err(from_datafusion)?;
+            execute_stream(Arc::clone(&planned.plan), Arc::clone(&planned.context)).map_err(from_datafusion)?.fuse();
         let held = hold(&mut batches).await?;
         Ok(Started { schema: planned.schema, held, rest: batches, chunks, output })
     }
@@ -159,7 +160,7 @@ impl Czar {
 
 /// Waits for the first rows, and then a little for the rest: a small result is whole before any of it is handed out, so a
 /// worker lost meanwhile costs another plan and not the answer.
-async fn hold(batches: &mut SendableRecordBatchStream) -> Result<Vec<RecordBatch>> {
+async fn hold(batches: &mut Fuse<SendableRecordBatchStream>) -> Result<Vec<RecordBatch>> {
     let Some(first) = batches.next().await.transpose().map_err(from_datafusion)? else { return Ok(Vec::new()) };
     let until = Instant::now() + HELD_FOR;
     let mut bytes = first.get_array_memory_size();
@@ -181,7 +182,7 @@ async fn hold(batches: &mut SendableRecordBatchStream) -> Result<Vec<RecordBatch
 struct Started {
     schema: SchemaRef,
     held: Vec<RecordBatch>,
-    rest: SendableRecordBatchStream,
+    rest: Fuse<SendableRecordBatchStream>,
     chunks: u64,
     output: Output,
 }
