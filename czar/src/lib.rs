@@ -8,7 +8,8 @@
 //! 4. `Planner::evaluate_subqueries` runs value sub-queries ahead.
 //! 5. `Planner::physical` optimizes, restricts to chunks (`qserv_engine::restrict`), places them on workers, and has
 //!    datafusion-distributed cut the plan into stages.
-//! 6. `Czar::try_start` runs it and waits for the first rows; a worker lost before that costs another plan.
+//! 6. `Czar::try_start` runs it and waits for the first rows, or all rows of a small result (`hold`); a worker lost before that
+//!    costs another plan.
 //! 7. `Rows` hands the rows out, cut at the user's bound and at the deadline.
 //!
 //! Absent: HTTP and TAP (protocols see the czar as a `QueryService`), loading, any state that is not in the catalog or
