@@ -111,6 +111,10 @@ impl Parser<'_> {
         let start = self.span();
         if self.is_word(0, "NOT") {
             self.advance();
+            if self.is_word(0, "NOT") {
+                self.liberties
+                    .push((self.span(), "NOT cannot follow NOT in ADQL; put the second one into parentheses"));
+            }
             let operand = self.ranked(rank::NOT)?;
             return self.node(ExprKind::Not(Box::new(operand)), start);
         }
@@ -125,6 +129,10 @@ impl Parser<'_> {
             _ => return self.primary(),
         };
         self.advance();
+        if matches!(self.peek(), Token::Plus | Token::Minus) {
+            self.liberties
+                .push((self.span(), "a sign cannot follow a sign in ADQL; put the second one into parentheses"));
+        }
         let operand = self.ranked(rank::SIGN)?;
         self.node(ExprKind::Sign { minus, operand: Box::new(operand) }, start)
     }
@@ -220,7 +228,7 @@ impl Parser<'_> {
     /// A query in parentheses.
     pub(super) fn subquery(&mut self) -> Parsed<Query> {
         self.expect_token(&Token::LParen, "`(`")?;
-        let query = self.query()?;
+        let query = if self.is_join() { self.join_as_query()? } else { self.query()? };
         self.expect_close()?;
         Ok(query)
     }

@@ -2,8 +2,9 @@
 
 use sqlparser::tokenizer::{Span, Token};
 
-use super::{Parsed, Parser};
-use crate::ast::{Join, JoinCondition, JoinKind, Joined, Name, Query, Relation};
+use super::{LEVELS_OF_QUERY, Parsed, Parser};
+use crate::ast::{Body, Item, Join, JoinCondition, JoinKind, Joined, Name, Query, Relation, Select};
+use crate::lexical;
 use crate::report::Problem;
 
 /// What stood between parentheses in FROM.
@@ -54,6 +55,7 @@ impl Parser<'_> {
         } else if self.accept("USING") {
             JoinCondition::Using(self.name_list("column name")?)
         } else if kind == JoinKind::Inner {
+            self.liberties.push((span, "a join needs ON or USING unless it is NATURAL"));
             JoinCondition::None
         } else {
             return Err(self.unexpected());
@@ -93,15 +95,11 @@ impl Parser<'_> {
     }
 
     fn relation(&mut self) -> Parsed<Relation> {
+        let start = self.span();
         if self.peek() == &Token::LParen {
             return match self.parenthesised()? {
                 Parenthesised::Query(query) => self.derived(query),
-                Parenthesised::Joined(joined) => {
-                    if matches!(self.peek(), Token::Word(_)) && self.is_word(0, "AS") {
-                        return self.fail(self.span(), "a join in parentheses takes no alias");
-                    }
-                    Ok(Relation::Nested(Box::new(joined)))
-                }
+                Parenthesised::Joined(joined) => self.nested_join(joined, start),
             };
         }
         if self.is_word(0, "LATERAL") && self.peek_at(1) == &Token::LParen {
@@ -119,6 +117,75 @@ impl Parser<'_> {
             return self.fail(self.span(), "TABLESAMPLE is not answered by this version");
         }
         Ok(Relation::Table { path, alias })
+    }
+
+    /// What has been read in parentheses: with an alias it is a derived table, the query of all columns of the join.
+    fn nested_join(&mut self, joined: Joined, start: Span) -> Parsed<Relation> {
+        if joined.joins.is_empty() && !matches!(joined.first, Relation::Nested(_)) {
+            self.liberties.push((self.since(start), "parentheses in FROM hold a join or a query in ADQL"));
+            return Ok(Relation::Nested(Box::new(joined)));
+        }
+        let Some(alias) = self.table_alias()? else { return Ok(Relation::Nested(Box::new(joined))) };
+        let query = Box::new(self.query_of_join(joined, start));
+        Ok(Relation::Derived { query, alias: Some(alias) })
+    }
+
+    /// A join where the grammar has a query: all its columns.
+    fn query_of_join(&mut self, joined: Joined, start: Span) -> Query {
+        let select = Select {
+            distinct: false,
+            top: None,
+            items: vec![Item::Star(start)],
+            from: vec![joined],
+            filter: None,
+            group_by: Vec::new(),
+            having: None,
+            span: start,
+        };
+        Query {
+            with: Vec::new(),
+            body: Body::Select(Box::new(select)),
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+            span: self.since(start),
+            // The join may be part of a larger query: what has been seen so far is no less than its own.
+            height: self.tallest,
+            size: self.count,
+        }
+    }
+
+    /// Whether a join begins here, as it can in a sub-query's parentheses: a table, and behind it the word of a join.
+    pub(super) fn is_join(&self) -> bool {
+        let is_name = |ahead: usize| match self.peek_at(ahead) {
+            Token::Word(word) => word.quote_style.is_some() || !lexical::is_structural(&word.value),
+            _ => false,
+        };
+        let mut ahead = 0;
+        while ahead < 4 && is_name(ahead) && self.peek_at(ahead + 1) == &Token::Period {
+            ahead += 2;
+        }
+        if !is_name(ahead) {
+            return false;
+        }
+        ahead += 1;
+        if self.is_word(ahead, "AS") {
+            ahead += 1;
+        }
+        if is_name(ahead) {
+            ahead += 1;
+        }
+        self.is_any_word(ahead, &["NATURAL", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "JOIN"])
+            && !matches!(self.peek_at(ahead + 1), Token::LParen)
+    }
+
+    /// A join in a sub-query's parentheses, up to the closing one.
+    pub(super) fn join_as_query(&mut self) -> Parsed<Query> {
+        self.nested_by(LEVELS_OF_QUERY, |parser| {
+            let start = parser.span();
+            let joined = parser.joined()?;
+            Ok(parser.query_of_join(joined, start))
+        })
     }
 
     fn table_alias(&mut self) -> Parsed<Option<Name>> {

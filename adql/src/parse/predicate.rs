@@ -123,8 +123,8 @@ impl Parser<'_> {
     fn in_predicate(&mut self, value: Box<Expr>, negated: bool) -> Parsed<Expr> {
         let start = value.span;
         self.expect_token(&Token::LParen, "`(`")?;
-        if self.is_query(0) {
-            let query = Box::new(self.query()?);
+        if self.is_query(0) || self.is_join() {
+            let query = Box::new(if self.is_query(0) { self.query()? } else { self.join_as_query()? });
             self.expect_close()?;
             return self.node(ExprKind::InQuery { value, query, negated }, start);
         }

@@ -57,7 +57,14 @@ impl Parser<'_> {
         let body = self.set_expression(first)?;
         let order_by = if self.accept("ORDER") {
             self.expect("BY")?;
-            self.order_items()?
+            let behind = self.at;
+            let items = self.order_items()?;
+            // Where NULLs stand can be said in a window only, which is an extension as a whole.
+            if items.iter().any(|item| item.nulls_first.is_some()) {
+                let span = self.tokens.get(behind).map_or(self.previous_span(), |token| token.span);
+                self.liberties.push((self.since(span), "ORDER BY takes no NULLS FIRST or NULLS LAST in ADQL"));
+            }
+            items
         } else {
             Vec::new()
         };
@@ -77,6 +84,7 @@ impl Parser<'_> {
                 let rows = self.count("OFFSET")?;
                 offset = Some(Count { rows, span: self.since(start) });
                 if self.is_any_word(0, &["ROW", "ROWS"]) {
+                    self.liberties.push((self.span(), "OFFSET takes the number alone in ADQL"));
                     self.advance();
                 }
             } else if limit.is_none() && self.is_word(0, "LIMIT") {
@@ -106,7 +114,13 @@ impl Parser<'_> {
         }
         loop {
             let name = self.name("query name")?;
-            let columns = if self.peek() == &Token::LParen { self.name_list("column name")? } else { Vec::new() };
+            let columns = if self.peek() == &Token::LParen {
+                self.liberties
+                    .push((self.span(), "a query of WITH lists no columns in ADQL; give aliases in its select list"));
+                self.name_list("column name")?
+            } else {
+                Vec::new()
+            };
             self.expect("AS")?;
             self.expect_token(&Token::LParen, "`(`")?;
             let query = self.query()?;
@@ -258,6 +272,9 @@ impl Parser<'_> {
             let mut path = vec![self.any_word()?];
             while self.skip(&Token::Period) && !self.skip(&Token::Mul) {
                 path.push(self.any_word()?);
+            }
+            if path.len() > 3 {
+                return self.fail(self.since(start), "a table name has at most 3 names joined by points");
             }
             return Ok(Item::TableStar(path, self.since(start)));
         }

@@ -32,6 +32,9 @@ impl Rules<'_, '_, '_> {
             self.report.fault(span, "COUNT(*) takes no DISTINCT");
         }
         let context = self.placed(call, span, kind, context);
+        if let Some(function) = function {
+            self.argument_forms(function, call);
+        }
         if kind == Kind::Geometry {
             self.geometry(call, span);
         }

@@ -1,7 +1,7 @@
 //! Where conditions stand and where values stand, which ADQL keeps apart, and the walk through both.
 
 use super::{Context, Rules};
-use crate::ast::{Expr, ExprKind};
+use crate::ast::{Expr, ExprKind, Operator};
 use crate::report::Problem;
 
 impl Rules<'_, '_, '_> {
@@ -35,15 +35,30 @@ impl Rules<'_, '_, '_> {
         match &expr.kind {
             ExprKind::Null | ExprKind::Boolean(_) | ExprKind::Number(_) | ExprKind::Text(_) => {}
             ExprKind::Column(path) => path.iter().for_each(|name| self.name(name)),
-            ExprKind::Sign { operand, .. } | ExprKind::BitNot(operand) | ExprKind::Cast { operand, .. } => {
+            ExprKind::Sign { operand, .. } | ExprKind::BitNot(operand) => {
+                self.number_form(operand);
                 self.value(operand, context);
             }
+            ExprKind::Cast { operand, .. } => self.value(operand, context),
             ExprKind::Nested(inner) => self.inside(inner, context),
             ExprKind::Not(inner) => self.condition(inner, context),
             ExprKind::And(terms) | ExprKind::Or(terms) => terms.iter().for_each(|term| self.condition(term, context)),
-            ExprKind::Binary { left, right, .. }
-            | ExprKind::Compare { left, right, .. }
-            | ExprKind::Distinct { left, right, .. } => {
+            ExprKind::Binary { left, operator, right } => {
+                for operand in [left, right] {
+                    if *operator == Operator::Concatenate {
+                        self.text_form(operand);
+                    } else {
+                        self.number_form(operand);
+                    }
+                    self.value(operand, context);
+                }
+            }
+            ExprKind::Compare { left, right, .. } => {
+                self.one_or_zero(left, right);
+                self.value(left, context);
+                self.value(right, context);
+            }
+            ExprKind::Distinct { left, right, .. } => {
                 self.value(left, context);
                 self.value(right, context);
             }
@@ -61,6 +76,8 @@ impl Rules<'_, '_, '_> {
                 self.query(query, false);
             }
             ExprKind::Like { value, pattern, escape, .. } => {
+                self.pattern_form(value);
+                self.pattern_form(pattern);
                 self.value(value, context);
                 self.value(pattern, context);
                 if escape.is_some() {

@@ -129,6 +129,8 @@ impl Rules<'_, '_, '_> {
         if text || geometry {
             let message = format!("{} takes a number here, and this is none", call.name.text.to_ascii_uppercase());
             self.fault(Problem::new(argument.span, message));
+        } else {
+            self.number_form(argument);
         }
     }
 

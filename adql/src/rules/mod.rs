@@ -5,6 +5,7 @@ mod calls;
 mod conditions;
 mod geometry;
 mod structure;
+mod values;
 
 pub(crate) use geometry::without_system;
 pub(crate) use structure::{position_outside, unequal_columns};

@@ -1,4 +1,5 @@
 //! The crate's tests over data files (`tests/data`) and over random text.
 
 mod cases;
+mod grammar;
 mod random;
