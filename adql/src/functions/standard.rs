@@ -175,6 +175,7 @@ static FUNCTIONS: &[Function] = &[
     aggregate("MAX", 1, Any, First, "max", "MAX(x)"),
     aggregate("MEDIAN", 1, Numbers, First, "median", "MEDIAN(x)"),
     aggregate("MIN", 1, Any, First, "min", "MIN(x)"),
+    geometry("MOC", (1, 2), Text, "MOC('text') or MOC(order, geometry)"),
     scalar("MOD", (2, 2), Numbers, First, Modulo, "MOD(x, y)"),
     window("NTH_VALUE", (2, 2), First, "nth_value", "NTH_VALUE(x, n) OVER (...)"),
     window("NTILE", (1, 1), Is(Integer), "ntile", "NTILE(n) OVER (...)"),

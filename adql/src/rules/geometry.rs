@@ -11,10 +11,10 @@ impl Rules<'_, '_, '_> {
     pub(super) fn geometry(&mut self, call: &Call, span: Span) {
         let arguments = call.arguments.as_slice();
         match call.name.text.to_ascii_uppercase().as_str() {
-            "POINT" => self.coordinates(call, span, without_system(arguments), 2),
+            "POINT" => self.coordinates(call, span, without_system(call), 2),
             "CIRCLE" => self.centred(call, span, 1),
             "BOX" => self.centred(call, span, 2),
-            "POLYGON" => self.polygon(span, without_system(arguments)),
+            "POLYGON" => self.polygon(span, without_system(call)),
             "CONTAINS" | "INTERSECTS" | "AREA" | "CENTROID" | "COORDSYS" => {
                 arguments.iter().for_each(|argument| self.shape(call, argument));
             }
@@ -37,12 +37,27 @@ impl Rules<'_, '_, '_> {
             "REGION" if arguments.iter().any(|argument| argument.as_text().is_none()) => {
                 self.report.fault(span, "REGION takes a text in quotes, and nothing that is to be computed");
             }
+            "MOC" => self.moc(call),
             "IN_UNIT" => {
                 if let [value, unit] = arguments {
                     self.number(call, value);
                     if unit.as_text().is_none() {
                         self.report.fault(unit.span, "the unit must be a text in quotes");
                     }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `MOC('text')` or `MOC(order, text or geometry)`.
+    fn moc(&mut self, call: &Call) {
+        match call.arguments.as_slice() {
+            [map] if map.as_text().is_none() => self.shape(call, map),
+            [order, map] => {
+                self.number(call, order);
+                if map.as_text().is_none() {
+                    self.shape(call, map);
                 }
             }
             _ => {}
@@ -66,7 +81,7 @@ impl Rules<'_, '_, '_> {
 
     /// A centre, as two numbers or a point, and `sizes` numbers.
     fn centred(&mut self, call: &Call, span: Span, sizes: usize) {
-        let arguments = without_system(&call.arguments);
+        let arguments = without_system(call);
         if arguments.len() == sizes + 1
             && let [center, rest @ ..] = arguments
         {
@@ -101,7 +116,9 @@ impl Rules<'_, '_, '_> {
     }
 
     fn shape(&mut self, call: &Call, argument: &Expr) {
-        if !may_be_geometry(argument) {
+        if argument.as_text().is_some() {
+            self.report.lenient(argument.span, "a text is a geometry behind REGION, CAST or MOC");
+        } else if !may_be_geometry(argument) {
             let message = format!("{} takes geometries, and this is none", call.name.text.to_ascii_uppercase());
             self.fault(
                 Problem::new(argument.span, message).expecting(["POINT", "CIRCLE", "BOX", "POLYGON", "a column"]),
@@ -111,7 +128,7 @@ impl Rules<'_, '_, '_> {
 
     fn point(&mut self, call: &Call, argument: &Expr) {
         let other_shape = argument.as_call().is_some_and(|inner| {
-            ["CIRCLE", "BOX", "POLYGON", "REGION"].iter().any(|shape| inner.name.text.eq_ignore_ascii_case(shape))
+            ["CIRCLE", "BOX", "POLYGON", "MOC"].iter().any(|shape| inner.name.text.eq_ignore_ascii_case(shape))
         });
         if other_shape || !may_be_geometry(argument) {
             let message = format!("{} takes a point here, and this is none", call.name.text.to_ascii_uppercase());
@@ -141,11 +158,31 @@ impl Rules<'_, '_, '_> {
     }
 }
 
-/// The arguments of a constructor behind the coordinate system, which is a text and deprecated.
-pub(crate) fn without_system(arguments: &[Expr]) -> &[Expr] {
-    match arguments {
-        [first, rest @ ..] if matches!(first.kind, ExprKind::Text(_) | ExprKind::Null) => rest,
-        all => all,
+/// The coordinate system of a constructor: a text in front of the numbers, deprecated, or NULL where there is one argument
+/// more than the shape needs.
+pub(crate) fn system(call: &Call) -> Option<&Expr> {
+    let (first, rest) = call.arguments.split_first()?;
+    let name = call.name.text.to_ascii_uppercase();
+    let takes_one = matches!(name.as_str(), "POINT" | "CIRCLE" | "BOX" | "POLYGON");
+    let is_system = match &first.kind {
+        ExprKind::Text(_) => takes_one,
+        ExprKind::Null => match name.as_str() {
+            "POINT" => rest.len() == 2,
+            "CIRCLE" => rest.len() == 3 || rest.len() == 2 && rest.first().is_some_and(is_point_call),
+            "BOX" => rest.len() == 4 || rest.len() == 3 && rest.first().is_some_and(is_point_call),
+            "POLYGON" => rest.len() >= 6 && rest.len().is_multiple_of(2) || rest.iter().all(is_point_call),
+            _ => false,
+        },
+        _ => false,
+    };
+    is_system.then_some(first)
+}
+
+/// The arguments of a call behind the coordinate system.
+pub(crate) fn without_system(call: &Call) -> &[Expr] {
+    match (system(call), call.arguments.as_slice()) {
+        (Some(_), [_, rest @ ..]) => rest,
+        (_, all) => all,
     }
 }
 

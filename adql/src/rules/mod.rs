@@ -7,7 +7,7 @@ mod geometry;
 mod structure;
 mod values;
 
-pub(crate) use geometry::without_system;
+pub(crate) use geometry::{system, without_system};
 pub(crate) use structure::{position_outside, unequal_columns};
 
 use crate::ast::{Body, Expr, Item, JoinCondition, Joined, Name, OrderItem, Query, Relation, Select};

@@ -259,6 +259,9 @@ impl<'q> Translator<'q, '_, '_, '_> {
     }
 
     fn cast(&mut self, operand: &'q Expr, target: CastTarget, span: Span) -> Value {
+        if matches!(target, CastTarget::Point | CastTarget::Circle | CastTarget::Polygon) {
+            return self.cast_to_geometry(operand, target);
+        }
         let value = self.expr(operand).plain().sql;
         let varchar = |value| sql::cast(value, DataType::Varchar(None));
         match target {
@@ -279,11 +282,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
             CastTarget::Date => Value::new(sql::cast(value, DataType::Date), TypeClass::Timestamp),
             CastTarget::Boolean => Value::boolean(sql::cast(value, DataType::Boolean)),
-            CastTarget::Point | CastTarget::Circle | CastTarget::Polygon => {
-                self.report
-                    .fault(span, "CAST to a geometry is not answered by this version; use POINT, CIRCLE or POLYGON");
-                Value::null()
-            }
+            // Answered above.
+            CastTarget::Point | CastTarget::Circle | CastTarget::Polygon => Value::null(),
         }
     }
 

@@ -157,3 +157,20 @@ fn declared_functions() {
     assert_eq!(faults[0].expected, ["my_dist(x DOUBLE, y DOUBLE) -> DOUBLE"]);
     assert_eq!(faults[1].suggestions, ["my_dist"]);
 }
+
+#[test]
+fn geometries_that_double_at_each_level() {
+    // A point of which only the value is known is written twice, as its longitude and its latitude.
+    for (open, close, levels) in [
+        ("POLYGON(CENTROID(", "), POINT(1, 2), POINT(3, 4))", 40),
+        ("CIRCLE('FK5', CENTROID(CIRCLE('GALACTIC', CENTROID(", "), 1)), 1)", 20),
+    ] {
+        let query = format!("SELECT {}shape{} FROM dp1.Object", open.repeat(levels), close.repeat(levels));
+        let started = std::time::Instant::now();
+        match translate(&query, &world(), &Options::default()) {
+            Ok(translated) => assert!(translated.statement.to_string().len() < 1 << 24),
+            Err(faults) => assert!(faults[0].message.contains("max_nodes"), "{}", shown(&faults)),
+        }
+        assert!(started.elapsed().as_secs() < 10);
+    }
+}
