@@ -81,6 +81,23 @@ impl Ellipse {
         minor == 0.0 && major.abs() <= self.semi_major
     }
 
+    /// The centre.
+    #[must_use]
+    pub fn center(&self) -> Position {
+        Position::from_degrees(self.lon_deg, self.lat_deg)
+    }
+
+    /// The semi-major and the semi-minor axis in degrees.
+    #[must_use]
+    pub fn semi_axes_deg(&self) -> [f64; 2] {
+        [self.semi_major.to_degrees(), self.semi_minor.to_degrees()]
+    }
+
+    /// The direction of the major axis: how far it goes east and north.
+    pub(super) fn major_axis(&self) -> [f64; 2] {
+        [self.sin_angle, self.cos_angle]
+    }
+
     /// Coordinates along the major and the minor axis, of the orthographic projection. Exactly (0, 0) at the centre.
     #[inline]
     fn project(&self, lon_deg: f64, lat_deg: f64) -> (f64, f64) {

@@ -68,3 +68,10 @@ pub(crate) fn neighbours(order: u8, cell: u64) -> Vec<u64> {
     let order = order.min(FINEST_ORDER);
     get(order).neighbours(cell.min(cell_count(order) - 1), false).values_vec()
 }
+
+/// The centre of a cell.
+pub(super) fn center(order: u8, cell: u64) -> Position {
+    let order = order.min(FINEST_ORDER);
+    let (lon, lat) = get(order).center(cell.min(cell_count(order) - 1));
+    Position::from_radians(lon, lat)
+}

@@ -82,7 +82,17 @@ impl LonLatBox {
         }
     }
 
-    fn width_deg(&self) -> f64 {
+    /// The west side, in `[0, 360)`.
+    pub(super) fn lon_min_deg(&self) -> f64 {
+        self.lon_min_deg
+    }
+
+    /// The south and the north side.
+    pub(super) fn lat_range_deg(&self) -> (f64, f64) {
+        (self.lat_min_deg, self.lat_max_deg)
+    }
+
+    pub(super) fn width_deg(&self) -> f64 {
         if self.is_full_turn { 360.0 } else { wrap_lon_deg(self.lon_max_deg - self.lon_min_deg) }
     }
 

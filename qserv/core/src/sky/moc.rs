@@ -1,5 +1,6 @@
 //! Multi-order coverage maps (IVOA MOC 2.0), on top of the crate `moc`.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use ::moc::qty::Hpx;
 
 use super::healpix::{self, FINEST_ORDER, cell_count, healpix_29, range_29};
 use super::region::Relation;
-use super::{Angle, Cap, cover};
+use super::{Angle, Cap, Region, cover};
 use crate::{Error, Result};
 
 /// How many ranges a map's bounding cap is computed from; more ranges only make it a little smaller.
@@ -16,6 +17,12 @@ const RANGES_OF_BOUND: usize = 256;
 
 /// A cap beside the map is told from one that touches it by cells this many orders finer than those the cap just fits in.
 const FINER_ORDERS: u8 = 2;
+
+/// The most cells that [`Moc::of_region`] makes or looks at, at its last order and on the way to it.
+const MOST_CELLS: usize = 1 << 20;
+
+/// A cell at a region's border is told from one beside it by cells this many orders finer.
+const FINER_ORDERS_AT_BORDER: u8 = 2;
 
 /// A multi-order coverage map: a set of nested HEALPix cells of orders up to 29. A position is in it if its cell is; on
 /// the border between two cells a position belongs to one of them. Cheap to clone.
@@ -63,6 +70,56 @@ impl Moc {
         Ok(Self::from_ranges(ranges))
     }
 
+    /// The map of a position at an order: its cell.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the order is above 29.
+    pub fn of_position(order: u8, position: super::Position) -> Result<Self> {
+        check_order(order)?;
+        let cell = healpix_29(position.lon_deg(), position.lat_deg()) >> (2 * (FINEST_ORDER - order));
+        Self::from_cells([(order, cell)])
+    }
+
+    /// The map of a region at an order: every cell of it that the region touches, and perhaps some at the border that it
+    /// misses by less than a quarter of their size. Another map is taken to that order: each cell that it touches.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the order is above 29; [`Limit`](crate::ErrorKind::Limit) if that takes
+    /// more than a million cells.
+    pub fn of_region(order: u8, region: &Region) -> Result<Self> {
+        check_order(order)?;
+        if let Region::Moc(map) = region {
+            let shift = 2 * (FINEST_ORDER - order);
+            let last = |end: u64| ((end - 1) >> shift) + 1;
+            let coarse = map.ranges.iter().map(|range| (range.start >> shift) << shift..last(range.end) << shift);
+            return Ok(Self::from_ranges(coarse.collect()));
+        }
+        let mut ranges = Vec::new();
+        let mut border: Vec<u64> = (0..healpix::BASE_CELLS).collect();
+        for depth in 0..=order {
+            let mut partial = Vec::new();
+            for cell in border.drain(..) {
+                match region.relation(&healpix::cap(depth, cell)) {
+                    Relation::Disjoint => {}
+                    Relation::Inside => ranges.push(range_29(depth, cell)),
+                    Relation::Partial => partial.push(cell),
+                }
+            }
+            if ranges.len() + partial.len() > MOST_CELLS / 4 {
+                return Err(Error::limit(format!(
+                    "a MOC of order {order} of this region has too many cells: take a lower order"
+                )));
+            }
+            if depth < order {
+                border.extend(partial.iter().flat_map(|cell| 4 * cell..4 * cell + 4));
+            } else {
+                let touched = partial.into_iter().filter(|cell| touches(region, order, *cell));
+                ranges.extend(touched.map(|cell| range_29(order, cell)));
+            }
+        }
+        Ok(Self::from_ranges(ranges))
+    }
+
     fn from_ranges(ranges: Vec<Range<u64>>) -> Self {
         let capacity = ranges.len() + 1;
         let map = RangeMOC::<u64, Hpx<u64>>::from_maxdepth_ranges(FINEST_ORDER, ranges.into_iter(), Some(capacity));
@@ -83,6 +140,35 @@ impl Moc {
     #[must_use]
     pub fn ranges(&self) -> &[Range<u64>] {
         &self.ranges
+    }
+
+    /// The fewest cells that make up the map, each an order and a number, in the order of the sky.
+    pub fn cells(&self) -> impl Iterator<Item = (u8, u64)> {
+        self.ranges.iter().flat_map(|range| cells_of(range.clone()))
+    }
+
+    /// Whether another map's cells are all in this one.
+    #[must_use]
+    pub fn contains_map(&self, inner: &Self) -> bool {
+        inner.ranges.iter().all(|range| self.holds(range))
+    }
+
+    /// Whether two maps have a cell in common.
+    #[must_use]
+    pub fn intersects_map(&self, other: &Self) -> bool {
+        other.ranges.iter().any(|range| self.meets(range))
+    }
+
+    /// How a cell lies to the map: wholly outside, wholly inside, or neither.
+    pub(super) fn relation_of_cell(&self, order: u8, cell: u64) -> Relation {
+        let cells = range_29(order, cell);
+        if !self.meets(&cells) {
+            Relation::Disjoint
+        } else if self.holds(&cells) {
+            Relation::Inside
+        } else {
+            Relation::Partial
+        }
     }
 
     #[inline]
@@ -129,6 +215,45 @@ impl Moc {
         });
         if meets { Relation::Partial } else { Relation::Disjoint }
     }
+}
+
+/// The ASCII form of the MOC standard in its canonical spelling: the fewest cells that make up the map, orders and cells
+/// ascending, neighbouring numbers as `first-last`, blanks between; the empty map is `0/`. The order that a map was made at
+/// is not kept.
+impl fmt::Display for Moc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.ranges.is_empty() {
+            return f.write_str("0/");
+        }
+        let mut cells: Vec<(u8, u64)> = self.cells().collect();
+        cells.sort_unstable();
+        let mut order_before = None;
+        for run in cells.chunk_by(|one, next| one.0 == next.0 && one.1 + 1 == next.1) {
+            let (Some((order, first)), Some((_, last))) = (run.first(), run.last()) else { continue };
+            if order_before == Some(order) {
+                f.write_str(" ")?;
+            } else {
+                write!(f, "{}{order}/", if order_before.is_some() { " " } else { "" })?;
+                order_before = Some(order);
+            }
+            if first == last { write!(f, "{first}")? } else { write!(f, "{first}-{last}")? }
+        }
+        Ok(())
+    }
+}
+
+fn check_order(order: u8) -> Result<()> {
+    if order > FINEST_ORDER {
+        return Err(Error::invalid(format!("the order of a MOC is 0 to {FINEST_ORDER}, not {order}")));
+    }
+    Ok(())
+}
+
+/// Whether a region may touch a cell, told by finer cells than the cell's own cap.
+fn touches(region: &Region, order: u8, cell: u64) -> bool {
+    let finer = FINER_ORDERS_AT_BORDER.min(FINEST_ORDER - order);
+    (cell << (2 * finer)..(cell + 1) << (2 * finer))
+        .any(|fine| region.relation(&healpix::cap(order + finer, fine)) != Relation::Disjoint)
 }
 
 /// The order-29 cells of the cells `first..=last` of an order.

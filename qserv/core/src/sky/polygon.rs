@@ -1,5 +1,9 @@
 //! Polygons with great-circle edges, convex or concave, anywhere on the sphere.
 
+mod area;
+pub(super) mod from_box;
+mod relations;
+
 use std::f64::consts::PI;
 
 use super::cap::MARGIN_DEG;
@@ -33,7 +37,12 @@ const TOO_FAR_COSINE: f64 = -0.95;
 /// smaller one is inside, whichever way the vertices run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Polygon {
+    /// Longitudes and latitudes in degrees as given, the repeated first one left out.
+    vertices: Vec<(f64, f64)>,
     edges: Vec<Edge>,
+    /// Steradians.
+    area: f64,
+    left_is_inside: bool,
     /// For a convex polygon, the side of every edge that is inside: +1 left, -1 right.
     convex_side: Option<f64>,
     references: [Reference; 2],
@@ -102,6 +111,7 @@ impl Polygon {
         if corners.len() > 3 && corners.first() == corners.last() {
             corners.pop();
         }
+        let vertices = vertices.get(..corners.len()).unwrap_or(vertices);
         if corners.len() < 3 || corners.len() > MOST_VERTICES {
             return Err(Error::invalid(format!(
                 "a polygon has 3 to {MOST_VERTICES} vertices, and this one has {}",
@@ -130,7 +140,7 @@ impl Polygon {
         for edge in &mut edges {
             edge.references_left = positions.map(|position| dot(edge.normal, position) > 0.0);
         }
-        let left_is_inside = is_left_smaller(&corners, positions[0])?;
+        let (left_is_inside, area) = area::smaller_side(&corners, positions[0])?;
         let references = [0, 1].map(|index| {
             let position = positions[index];
             Reference { position, is_inside: reference_is_inside(&edges, index, position, left_is_inside) }
@@ -142,15 +152,24 @@ impl Polygon {
             .all(|(index, edge)| side * dot(edge.normal, corners[(index + 2) % corners.len()]) > 0.0);
 
         let mut polygon = Self {
+            vertices: vertices.to_vec(),
             edges,
+            area,
+            left_is_inside,
             convex_side: is_convex.then_some(side),
             references,
             bounding_cap: Cap::whole_sky(),
             window: Window::around(&Cap::whole_sky()),
         };
-        polygon.bounding_cap = polygon.find_bounding_cap(vertices);
+        polygon.bounding_cap = polygon.find_bounding_cap();
         polygon.window = Window::around(&polygon.bounding_cap);
         Ok(polygon)
+    }
+
+    /// The vertices, longitude and latitude in degrees, in the order and with the numbers that they were given with.
+    #[must_use]
+    pub fn vertices(&self) -> &[(f64, f64)] {
+        &self.vertices
     }
 
     /// Whether a position (degrees) is in the polygon; false for what is not a position.
@@ -207,8 +226,8 @@ impl Polygon {
         angle_of_chord_squared(nearest_chord_squared).min(nearest_sine.min(1.0).asin()).to_degrees()
     }
 
-    fn find_bounding_cap(&self, vertices: &[(f64, f64)]) -> Cap {
-        let Some(around) = Cap::around(vertices.iter().copied()) else { return Cap::whole_sky() };
+    fn find_bounding_cap(&self) -> Cap {
+        let Some(around) = Cap::around(self.vertices.iter().copied()) else { return Cap::whole_sky() };
         // The boundary stays as far from the antipode of the centre as its nearest position does, and if the antipode is
         // outside, so does the inside.
         let antipode = negate(around.center.unit_vector());
@@ -275,37 +294,6 @@ fn spiral(count: usize) -> impl Iterator<Item = Vector> {
         let z = 1.0 - (2.0 * index as f64 + 1.0) / count as f64;
         from_lon_lat_deg(GOLDEN_ANGLE_DEG * index as f64, z.asin().to_degrees())
     })
-}
-
-/// Whether the left side of the boundary is the smaller one.
-fn is_left_smaller(corners: &[Vector], reference: Vector) -> Result<bool> {
-    let first = corners[0];
-    let is_small = corners.iter().all(|corner| dot(first, *corner) > 0.5);
-    // The area on the left is a fan of triangles. Of a small polygon they are small too, and their sum is accurate
-    // however small it is; of a large one they are drawn to a position clear of all edges, and their sum is the area but
-    // for whole spheres.
-    let apex = if is_small { first } else { reference };
-    let mut area = 0.0;
-    let mut perimeter = 0.0;
-    for (index, start) in corners.iter().enumerate() {
-        let end = corners[(index + 1) % corners.len()];
-        let volume = dot(apex, cross(sub(*start, apex), sub(end, apex)));
-        let denominator = 1.0 + dot(apex, *start) + dot(*start, end) + dot(end, apex);
-        area += 2.0 * volume.atan2(denominator);
-        perimeter += norm_squared(sub(end, *start)).sqrt();
-    }
-    if !is_small {
-        area = area.rem_euclid(4.0 * PI);
-    }
-    if area.abs().min((4.0 * PI - area).abs()) <= perimeter * ON_EDGE {
-        return Err(Error::invalid("the vertices of a polygon are all on one great circle: it has no area"));
-    }
-    if (area - 2.0 * PI).abs() < 1e-9 {
-        return Err(Error::invalid(
-            "a polygon cuts the sky in two equal halves: there is no smaller side to be the inside",
-        ));
-    }
-    Ok(area > 0.0 && area < 2.0 * PI)
 }
 
 /// Walks from the middle of the longest edge to a reference: it starts on the reference's side of that edge.

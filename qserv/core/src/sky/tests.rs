@@ -28,8 +28,10 @@ pub(crate) fn radii_deg() -> impl Strategy<Value = f64> {
 
 pub(crate) fn regions() -> impl Strategy<Value = Region> {
     let cones = (positions(), radii_deg()).prop_map(|((lon, lat), r)| Cone::new(lon, lat, r).unwrap().into());
-    let boxes = (positions(), radii_deg(), radii_deg())
-        .prop_map(|((lon, lat), w, h)| LonLatBox::from_center(lon, lat, 2.0 * w, h).unwrap().into());
+    let boxes = (positions(), radii_deg(), radii_deg()).prop_map(|((lon, lat), w, h)| {
+        let (south, north) = ((lat - 0.5 * h).max(-90.0), (lat + 0.5 * h).min(90.0));
+        LonLatBox::new(lon - w, south, lon + w, north).unwrap().into()
+    });
     let ellipses = (positions(), 0.0..10.0, 0.0..=1.0, -180.0..360.0)
         .prop_map(|((lon, lat), a, ratio, angle)| Ellipse::new(lon, lat, a, a * ratio, angle).unwrap().into());
     let maps = (positions(), prop::collection::vec((0_u8..=29, radii_deg()), 0..6)).prop_map(|((lon, lat), cells)| {

@@ -61,3 +61,22 @@ pub(super) fn unit(a: Vector) -> Vector {
 pub(super) fn angle_of_chord_squared(chord_squared: f64) -> f64 {
     2.0 * (0.5 * chord_squared.max(0.0).sqrt()).min(1.0).asin()
 }
+
+/// The vector so many times as long.
+#[inline]
+pub(super) fn scale(a: Vector, factor: f64) -> Vector {
+    [a[0] * factor, a[1] * factor, a[2] * factor]
+}
+
+/// The unit vector to the east at a longitude in degrees.
+pub(super) fn east_at(lon_deg: f64) -> Vector {
+    let (sin_lon, cos_lon) = wrap_lon_deg(lon_deg).to_radians().sin_cos();
+    [-sin_lon, cos_lon, 0.0]
+}
+
+/// The unit vector to the north at a position in degrees; at a pole along the meridian that the longitude names.
+pub(super) fn north_at(lon_deg: f64, lat_deg: f64) -> Vector {
+    let (sin_lon, cos_lon) = wrap_lon_deg(lon_deg).to_radians().sin_cos();
+    let sin_lat = lat_deg.to_radians().sin();
+    [-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat(lat_deg)]
+}
