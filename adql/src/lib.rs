@@ -24,6 +24,13 @@
 //! column has it already (`count_2`). Columns that the query itself calls the same are allowed: the statement calls the
 //! later ones `id_2`, `id_3`, and [`Translated::columns`] tells the name that each is to have in the answer.
 //!
+//! # Units and other metadata
+//!
+//! What the catalog tells of a column (unit, UCD, utype, description, xtype: [`Metadata`]) reaches [`Translated::columns`] through
+//! derived tables, WITH, joins and set operations. A computed column has the unit that the algebra of [`units`] gives, a UCD where
+//! the kind of quantity stays (`stat.mean;phot.flux`), its own text as description, and no utype; what is not certain is left
+//! out. `IN_UNIT` becomes a multiplication by a factor that is known before the query runs.
+//!
 //! # What is absent
 //!
 //! This crate knows nothing of DataFusion, of Arrow, or of the database around it.
@@ -40,11 +47,12 @@ mod parse;
 mod report;
 mod rules;
 mod translate;
+pub mod units;
 
 pub use check::check_stream;
 pub use fault::Fault;
-pub use functions::{FunctionSignature, Parameter, SignatureError, scisql};
-pub use names::{Column, NameList, Names, TypeClass};
+pub use functions::{FunctionSignature, Parameter, SignatureError, scisql, scisql_unit};
+pub use names::{Column, Metadata, NameList, Names, TypeClass};
 pub use options::{Level, Options};
 pub use translate::{OutputColumn, TableName, Translated};
 

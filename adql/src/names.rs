@@ -47,6 +47,39 @@ impl TypeClass {
     }
 }
 
+/// What is known of a column beside its name and type.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Unit in VOUnits syntax.
+    pub unit: Option<String>,
+    /// UCD1+.
+    pub ucd: Option<String>,
+    /// Data model role.
+    pub utype: Option<String>,
+    /// Human text.
+    pub description: Option<String>,
+    /// DALI extended type.
+    pub xtype: Option<String>,
+}
+
+impl Metadata {
+    /// Forgets what is not true of the values of another column too.
+    pub(crate) fn keep_common(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.unit, &other.unit),
+            (&mut self.ucd, &other.ucd),
+            (&mut self.utype, &other.utype),
+            (&mut self.description, &other.description),
+            (&mut self.xtype, &other.xtype),
+        ];
+        for (own, other) in pairs {
+            if own != other {
+                *own = None;
+            }
+        }
+    }
+}
+
 /// A column of a table, as the catalog declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,13 +88,21 @@ pub struct Column<'n> {
     pub name: &'n str,
     /// The class of its type.
     pub class: TypeClass,
+    /// What else is known of it.
+    pub metadata: Option<&'n Metadata>,
 }
 
 impl<'n> Column<'n> {
     /// A column.
     #[must_use]
     pub fn new(name: &'n str, class: TypeClass) -> Self {
-        Self { name, class }
+        Self { name, class, metadata: None }
+    }
+
+    /// The column with its metadata.
+    #[must_use]
+    pub fn described(self, metadata: &'n Metadata) -> Self {
+        Self { metadata: Some(metadata), ..self }
     }
 }
 
@@ -94,7 +135,7 @@ pub struct NameList {
 #[derive(Debug, Clone)]
 struct ListedTable {
     name: String,
-    columns: Vec<(String, TypeClass)>,
+    columns: Vec<(String, TypeClass, Metadata)>,
 }
 
 impl NameList {
@@ -105,9 +146,20 @@ impl NameList {
         table: &str,
         columns: impl IntoIterator<Item = (C, TypeClass)>,
     ) {
+        let columns = columns.into_iter().map(|(name, class)| (name, class, Metadata::default()));
+        self.add_described_table(database, table, columns);
+    }
+
+    /// As [`add_table`](Self::add_table), with what else is known of the columns.
+    pub fn add_described_table<C: Into<String>>(
+        &mut self,
+        database: &str,
+        table: &str,
+        columns: impl IntoIterator<Item = (C, TypeClass, Metadata)>,
+    ) {
         let table = ListedTable {
             name: table.to_owned(),
-            columns: columns.into_iter().map(|(name, class)| (name.into(), class)).collect(),
+            columns: columns.into_iter().map(|(name, class, metadata)| (name.into(), class, metadata)).collect(),
         };
         match self.databases.iter_mut().find(|(name, _)| name == database) {
             Some((_, tables)) => {
@@ -135,7 +187,8 @@ impl Names for NameList {
     fn columns(&self, database: &str, table: &str) -> Vec<Column<'_>> {
         let table = self.listed(database).iter().find(|listed| listed.name == table);
         table.map_or_else(Vec::new, |table| {
-            table.columns.iter().map(|(name, class)| Column::new(name, *class)).collect()
+            let columns = table.columns.iter();
+            columns.map(|(name, class, metadata)| Column::new(name, *class).described(metadata)).collect()
         })
     }
 }

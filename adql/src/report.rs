@@ -50,6 +50,38 @@ impl<'t> Report<'t> {
         }
     }
 
+    /// The text at a place in one line, cut behind so many characters.
+    pub(crate) fn excerpt(&self, span: Span, most: usize) -> String {
+        let mut text = String::new();
+        let mut length = 0;
+        let mut blank = false;
+        for number in span.start.line.max(1)..=span.end.line {
+            let Some(line) = usize::try_from(number - 1).ok().and_then(|index| self.lines.get(index)) else { break };
+            let first = if number == span.start.line { span.start.column.max(1) } else { 1 };
+            let behind = if number == span.end.line { span.end.column } else { u64::MAX };
+            for (column, letter) in (1_u64..).zip(line.chars()).skip_while(|(column, _)| *column < first) {
+                if column >= behind {
+                    break;
+                }
+                if letter.is_whitespace() {
+                    blank = true;
+                    continue;
+                }
+                if std::mem::take(&mut blank) && !text.is_empty() {
+                    text.push(' ');
+                    length += 1;
+                }
+                if length >= most {
+                    return text.trim_end().to_owned() + "…";
+                }
+                text.push(letter);
+                length += 1;
+            }
+            blank = true;
+        }
+        text
+    }
+
     pub(crate) fn level(&self) -> Level {
         self.level
     }

@@ -27,7 +27,28 @@ const SCISQL: &[&str] = &[
 /// The signatures of the sciSQL functions of LSST queries.
 #[must_use]
 pub fn scisql() -> Vec<FunctionSignature> {
-    SCISQL.iter().filter_map(|form| form.parse().ok()).collect()
+    let signatures = SCISQL.iter().filter_map(|form| form.parse().ok());
+    signatures
+        .map(|signature: FunctionSignature| match scisql_unit(&signature.name) {
+            Some(unit) => signature.with_unit(unit),
+            None => signature,
+        })
+        .collect()
+}
+
+/// The unit of the numbers that a sciSQL function gives; `None` where it gives none or takes any.
+#[must_use]
+pub fn scisql_unit(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_prefix("scisql_")?;
+    match name.strip_suffix("sigma").unwrap_or(name) {
+        "fluxtoabmag" | "nanojanskytoabmag" | "dntoabmag" => Some("mag"),
+        "abmagtonanojansky" => Some("nJy"),
+        // sciSQL's fluxes are in erg/(s cm2 Hz).
+        "abmagtoflux" | "dntoflux" => Some("erg/(s.cm**2.Hz)"),
+        "angsep" => Some("deg"),
+        _ => None,
+    }
 }
 
 /// A function that a call can mean.

@@ -22,6 +22,10 @@ pub struct FunctionSignature {
     pub variadic: bool,
     /// The type of the result, as declared.
     pub result: String,
+    /// The unit of the result, where it has one whatever the arguments; it is not part of the written form.
+    pub unit: Option<String>,
+    /// The UCD of the result, likewise.
+    pub ucd: Option<String>,
 }
 
 /// An argument of a user-defined function.
@@ -57,6 +61,12 @@ impl FunctionSignature {
     #[must_use]
     pub fn takes(&self, count: usize) -> bool {
         count == self.parameters.len() || (self.variadic && count > self.parameters.len())
+    }
+
+    /// The signature with the unit of its result.
+    #[must_use]
+    pub fn with_unit(self, unit: &str) -> Self {
+        Self { unit: Some(unit.to_owned()), ..self }
     }
 
     /// What its result can be compared and combined with.
@@ -103,7 +113,7 @@ impl FromStr for FunctionSignature {
             }
             parameters.push(Parameter { name: name.to_owned(), type_name: type_name.to_owned() });
         }
-        Ok(Self { name: name.to_owned(), parameters, variadic, result: result.to_owned() })
+        Ok(Self { name: name.to_owned(), parameters, variadic, result: result.to_owned(), unit: None, ucd: None })
     }
 }
 

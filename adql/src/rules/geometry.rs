@@ -6,6 +6,7 @@ use super::Rules;
 use crate::ast::{Call, CastTarget, Expr, ExprKind};
 use crate::functions::{self, Kind};
 use crate::report::Problem;
+use crate::units::Unit;
 
 impl Rules<'_, '_, '_> {
     pub(super) fn geometry(&mut self, call: &Call, span: Span) {
@@ -41,9 +42,7 @@ impl Rules<'_, '_, '_> {
             "IN_UNIT" => {
                 if let [value, unit] = arguments {
                     self.number(call, value);
-                    if unit.as_text().is_none() {
-                        self.report.fault(unit.span, "the unit must be a text in quotes");
-                    }
+                    self.unit(unit);
                 }
             }
             _ => {}
@@ -61,6 +60,26 @@ impl Rules<'_, '_, '_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The unit of IN_UNIT: a text that is a unit, and one that has a meaning.
+    fn unit(&mut self, argument: &Expr) {
+        let Some(text) = argument.as_text() else {
+            self.report.fault(argument.span, "the unit must be a text in quotes");
+            return;
+        };
+        match text.parse::<Unit>() {
+            Err(error) => self.report.fault(argument.span, error.to_string()),
+            Ok(unit) if unit == Unit::dimensionless() => {
+                self.report.fault(argument.span, "a value cannot be converted to one without a unit");
+            }
+            Ok(unit) => {
+                if let Some((name, near)) = unit.unknown_name() {
+                    let problem = Problem::new(argument.span, format!("there is no unit `{name}`"));
+                    self.report.problem(problem.suggesting(near));
+                }
+            }
         }
     }
 

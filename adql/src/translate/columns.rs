@@ -112,7 +112,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
         if !self.charge_comparisons(columns.len(), span) {
             return Value::null();
         }
-        let position = |column: usize| Visible { relation: index, column, merged: None };
+        let position = |column: usize| Visible { relation: index, column, merged: None, other: None };
         let candidates = columns.iter().enumerate().filter(|(_, column)| column.name.eq_ignore_ascii_case(&name.text));
         let candidates: Vec<(usize, &str)> = candidates.map(|(column, declared)| (column, &*declared.name)).collect();
         match find(name, candidates.into_iter(), |(_, name)| name.to_owned()) {

@@ -206,6 +206,9 @@ impl<'q> Translator<'q, '_, '_, '_> {
             self.report.fault(span, format!("a query that stands for a value has one column, not {}", outputs.len()));
         }
         let class = outputs.first().map_or(TypeClass::Other, |output| output.class);
+        if let Some(output) = outputs.into_iter().next() {
+            self.scalars.insert(std::ptr::from_ref(query) as usize, output.metadata);
+        }
         Value::new(SqlExpr::Subquery(Box::new(subquery)), class)
     }
 

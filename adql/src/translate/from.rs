@@ -158,9 +158,11 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
             shown.push(match kind {
                 JoinKind::Inner | JoinKind::Left | JoinKind::Cross => one.clone(),
                 JoinKind::Right => two.clone(),
-                JoinKind::Full => {
-                    Visible { merged: Some(Box::new(sql::call("coalesce", [one_sql, two_sql]))), ..one.clone() }
-                }
+                JoinKind::Full => Visible {
+                    merged: Some(Box::new(sql::call("coalesce", [one_sql, two_sql]))),
+                    other: Some((two.relation, two.column)),
+                    ..one.clone()
+                },
             });
         }
         let is_merged = |index: usize, side: fn(&(usize, usize)) -> usize| pairs.iter().any(|pair| side(pair) == index);

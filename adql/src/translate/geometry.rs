@@ -51,6 +51,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             ("DISTANCE", numbers) => Value::new(sql::call("qserv_distance", self.numbers(numbers)), TypeClass::Float),
             ("COORD1", [point]) => self.coordinate("qserv_coord1", point),
             ("COORD2", [point]) => self.coordinate("qserv_coord2", point),
+            ("IN_UNIT", [value, unit]) => self.in_unit(value, unit),
             ("COORDSYS", [geometry]) => {
                 let shape = self.shape(geometry);
                 Value::new(sql::text(shape.frame().name()), TypeClass::Text)

@@ -6,6 +6,8 @@ mod columns;
 mod expression;
 mod from;
 mod geometry;
+mod in_unit;
+mod meaning;
 mod query;
 mod scope;
 mod select;
@@ -14,12 +16,14 @@ mod tables;
 mod truth;
 mod value;
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use sqlparser::ast::Statement;
 use sqlparser::tokenizer::Span;
 
 use crate::ast::Query;
-use crate::names::{Names, TypeClass};
+use crate::names::{Metadata, Names, TypeClass};
 use crate::options::Options;
 use crate::report::Report;
 use scope::{CommonRelation, Scope};
@@ -51,6 +55,8 @@ pub struct OutputColumn {
     pub emitted: String,
     /// The class of its type, as far as it is known.
     pub class: TypeClass,
+    /// Unit, UCD and the rest, as far as they are true of it.
+    pub metadata: Metadata,
 }
 
 /// A table of a database, both in the catalog's letter case.
@@ -71,6 +77,7 @@ pub(crate) fn translate(query: &Query, names: &dyn Names, options: &Options, rep
         common: Vec::new(),
         common_names: Vec::new(),
         tables: Vec::new(),
+        scalars: HashMap::new(),
         nodes: 0,
     };
     let (statement, columns) = translator.query(query);
@@ -99,6 +106,8 @@ struct Translator<'q, 'n, 'r, 't> {
     /// All names that WITH queries were given in the statement.
     common_names: Vec<String>,
     tables: Vec<TableName>,
+    /// What is known of the values of scalar sub-queries, by their place in the tree.
+    scalars: HashMap<usize, Metadata>,
     /// Nodes visited so far.
     nodes: usize,
 }

@@ -8,7 +8,7 @@ use sqlparser::ast::{
     TableAlias, TableAliasColumnDef,
 };
 
-use super::scope::{CommonRelation, Relation, RelationColumn, Scope};
+use super::scope::{CommonRelation, Described, Relation, RelationColumn, Scope};
 use super::{OutputColumn, Translator, sql};
 use crate::ast::{Body, CommonTable, OrderItem, Query, SetLink, SetOperator};
 use crate::names::TypeClass;
@@ -27,7 +27,12 @@ pub(super) fn row_bound(query: &Query) -> Option<u64> {
 pub(super) fn relation_columns<'n>(outputs: Vec<OutputColumn>) -> Rc<[RelationColumn<'n>]> {
     outputs
         .into_iter()
-        .map(|output| RelationColumn { name: output.name.into(), emitted: output.emitted.into(), class: output.class })
+        .map(|output| RelationColumn {
+            name: output.name.into(),
+            emitted: output.emitted.into(),
+            class: output.class,
+            described: Described::Computed(Rc::new(output.metadata)),
+        })
         .collect()
 }
 
@@ -97,6 +102,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
         }
         for (output, other) in outputs.iter_mut().zip(right_outputs) {
             output.class = common_class(output.class, other.class);
+            output.metadata.keep_common(&other.metadata);
         }
         let op = match link.operator {
             SetOperator::Union => SqlSetOperator::Union,

@@ -9,7 +9,7 @@ use sqlparser::tokenizer::Span;
 
 use super::sql;
 use crate::ast::{Expr, Name};
-use crate::names::TypeClass;
+use crate::names::{Metadata, TypeClass};
 
 /// A column of a table in FROM.
 #[derive(Debug, Clone)]
@@ -19,6 +19,23 @@ pub(super) struct RelationColumn<'n> {
     /// By which the statement knows it; another only where names repeat.
     pub(super) emitted: Cow<'n, str>,
     pub(super) class: TypeClass,
+    pub(super) described: Described<'n>,
+}
+
+/// Where the metadata of a column are.
+#[derive(Debug, Clone)]
+pub(super) enum Described<'n> {
+    Declared(Option<&'n Metadata>),
+    Computed(Rc<Metadata>),
+}
+
+impl Described<'_> {
+    pub(super) fn metadata(&self) -> Metadata {
+        match self {
+            Self::Declared(metadata) => metadata.cloned().unwrap_or_default(),
+            Self::Computed(metadata) => Metadata::clone(metadata),
+        }
+    }
 }
 
 /// A query of WITH.
@@ -61,6 +78,8 @@ pub(super) struct Visible {
     pub(super) column: usize,
     /// For a column that USING or NATURAL made of two: its value.
     pub(super) merged: Option<Box<SqlExpr>>,
+    /// For such a column with values of both sides: the other side's table and column.
+    pub(super) other: Option<(usize, usize)>,
 }
 
 /// What a column name in the present clause may also mean: an alias of the select list.
@@ -136,9 +155,21 @@ impl<'q, 'n> Scope<'q, 'n> {
         self.column_of(visible).map_or(TypeClass::Other, |(_, column)| column.class)
     }
 
+    /// What is known of a column; of one that was made of two, what both say.
+    pub(super) fn metadata_of(&self, visible: &Visible) -> Metadata {
+        let Some((_, column)) = self.column_of(visible) else { return Metadata::default() };
+        let mut metadata = column.described.metadata();
+        if let Some((relation, column)) = visible.other
+            && let Some((_, other)) = self.column_of(&Visible { relation, column, merged: None, other: None })
+        {
+            metadata.keep_common(&other.described.metadata());
+        }
+        metadata
+    }
+
     /// All columns of a table, for `*`.
     pub(super) fn columns_of(&self, relation: usize) -> Vec<Visible> {
         let count = self.relations.get(relation).map_or(0, |relation| relation.columns.len());
-        (0..count).map(|column| Visible { relation, column, merged: None }).collect()
+        (0..count).map(|column| Visible { relation, column, merged: None, other: None }).collect()
     }
 }

@@ -13,7 +13,7 @@ use super::query::order_item;
 use super::scope::{AliasUse, Grouping, Scope, Visible};
 use super::{OutputColumn, Translator, sql};
 use crate::ast::{Call, Expr, ExprKind, Item, Name, OrderItem, Select};
-use crate::names::TypeClass;
+use crate::names::{Metadata, TypeClass};
 
 /// Most columns of one SELECT. The widest tables have two thousand; what the engine does for each column is not to be
 /// done half a million times because a hostile text asks for it.
@@ -32,6 +32,7 @@ struct Column<'q> {
     made_up: bool,
     emitted: String,
     class: TypeClass,
+    metadata: Metadata,
 }
 
 enum Source<'q> {
@@ -90,7 +91,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
         };
         let outputs = columns
             .into_iter()
-            .map(|column| OutputColumn { name: column.name, emitted: column.emitted, class: column.class })
+            .map(|column| OutputColumn {
+                name: column.name,
+                emitted: column.emitted,
+                class: column.class,
+                metadata: column.metadata,
+            })
             .collect();
         (translated, outputs, order_by)
     }
@@ -216,6 +222,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
                         name,
                         made_up,
                         class: value.class,
+                        metadata: self.metadata_of(expr),
                     });
                 }
             }
@@ -230,11 +237,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
             let Some((_, column)) = scope.column_of(&visible) else { continue };
             let name = column.name.to_string();
             let (sql, class) = (scope.sql_of(&visible, span), column.class);
+            let metadata = scope.metadata_of(&visible);
             if scope.grouping.as_ref().is_some_and(|grouping| !grouping.keys.contains(&sql)) {
                 ungrouped.push(name.clone());
             }
             let source = Source::Star { entry, merged: visible.merged.is_some() };
-            columns.push(Column { source, sql, emitted: name.clone(), name, made_up: false, class });
+            columns.push(Column { source, sql, emitted: name.clone(), name, made_up: false, class, metadata });
         }
         if let Some(first) = ungrouped.first() {
             let message = match ungrouped.len() {

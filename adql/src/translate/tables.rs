@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::scope::RelationColumn;
+use super::scope::{Described, RelationColumn};
 use super::{TableName, Translator};
 use crate::ast::{Name, Path};
 use crate::nearest;
@@ -169,7 +169,12 @@ impl<'n> Translator<'_, 'n, '_, '_> {
             })
             .unwrap_or_default()
             .into_iter()
-            .map(|column| RelationColumn { name: column.name.into(), emitted: column.name.into(), class: column.class })
+            .map(|column| RelationColumn {
+                name: column.name.into(),
+                emitted: column.name.into(),
+                class: column.class,
+                described: Described::Declared(column.metadata),
+            })
             .collect()
     }
 }

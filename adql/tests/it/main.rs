@@ -2,4 +2,5 @@
 
 mod cases;
 mod grammar;
+mod metadata;
 mod random;
