@@ -2,6 +2,8 @@
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::scalar::ScalarValue;
 use qserv_core::sky::Region;
 use qserv_core::{Error, Result};
 
@@ -62,8 +64,16 @@ pub(crate) struct Argument {
 pub(crate) enum ArgumentKind {
     /// Any number; it is taken as `Float64`.
     Number,
+    /// A whole number; it is taken as `Int64`.
+    Integer,
+    /// Binary data.
+    Binary,
+    /// A text.
+    Text,
     /// A point, as `POINT(..)` makes it.
     Point,
+    /// Any geometry value, or a text that is a region in words (STC-S) or a coverage map.
+    Shape,
 }
 
 /// What a function returns.
@@ -71,10 +81,17 @@ pub(crate) enum ArgumentKind {
 pub(crate) enum Returns {
     Boolean,
     Integer,
+    BigInt,
+    /// A list of BIGINTs.
+    BigInts,
     Double,
+    Text,
+    Binary,
     Point,
     Circle,
     Polygon,
+    /// A geometry value of the kind of the first argument.
+    Shape,
 }
 
 /// What a function does.
@@ -86,6 +103,12 @@ pub(crate) enum Body {
     Numbers { check: fn(&[Option<f64>]) -> Result<()>, evaluate: fn(&[Numbers], usize) -> ArrayRef },
     /// One coordinate of a point: 0 the longitude, 1 the latitude.
     Coordinate(usize),
+    /// A function of values of any type, each of its argument's kind. `check` sees the arguments (`None` for a column or
+    /// NULL) and refuses impossible constants; `evaluate` gives so many rows.
+    Values {
+        check: fn(&[Option<ScalarValue>]) -> Result<()>,
+        evaluate: fn(&[ColumnarValue], usize) -> Result<ArrayRef>,
+    },
 }
 
 /// Makes the region of a shape's arguments. `Ok(None)` is a legal shape without any position in it.
@@ -103,6 +126,21 @@ pub(crate) enum TestRules {
 /// An argument that is a number.
 pub(crate) const fn number(name: &'static str, meaning: &'static str) -> Argument {
     Argument { name, kind: ArgumentKind::Number, meaning }
+}
+
+/// An argument that is a text.
+pub(crate) const fn text(name: &'static str, meaning: &'static str) -> Argument {
+    Argument { name, kind: ArgumentKind::Text, meaning }
+}
+
+/// An argument that is any shape.
+pub(crate) const fn shape(name: &'static str, meaning: &'static str) -> Argument {
+    Argument { name, kind: ArgumentKind::Shape, meaning }
+}
+
+/// An argument that is a whole number.
+pub(crate) const fn integer(name: &'static str, meaning: &'static str) -> Argument {
+    Argument { name, kind: ArgumentKind::Integer, meaning }
 }
 
 /// The position that a test tests.
@@ -163,7 +201,11 @@ impl ArgumentKind {
     pub(crate) fn type_name(self) -> &'static str {
         match self {
             Self::Number => "DOUBLE",
+            Self::Integer => "BIGINT",
+            Self::Binary => "VARBINARY",
+            Self::Text => "VARCHAR",
             Self::Point => "POINT",
+            Self::Shape => "REGION",
         }
     }
 }
@@ -174,10 +216,15 @@ impl Returns {
         match self {
             Self::Boolean => "BOOLEAN",
             Self::Integer => "INTEGER",
+            Self::BigInt => "BIGINT",
+            Self::BigInts => "BIGINT[]",
             Self::Double => "DOUBLE",
+            Self::Text => "VARCHAR",
+            Self::Binary => "VARBINARY",
             Self::Point => "POINT",
             Self::Circle => "CIRCLE",
             Self::Polygon => "POLYGON",
+            Self::Shape => "REGION",
         }
     }
 
@@ -186,8 +233,12 @@ impl Returns {
         match self {
             Self::Boolean => DataType::Boolean,
             Self::Integer => DataType::Int32,
+            Self::BigInt => DataType::Int64,
+            Self::BigInts => DataType::List(Field::new_list_field(DataType::Int64, true).into()),
             Self::Double => DataType::Float64,
-            Self::Point | Self::Circle | Self::Polygon => {
+            Self::Text => DataType::Utf8,
+            Self::Binary => DataType::Binary,
+            Self::Point | Self::Circle | Self::Polygon | Self::Shape => {
                 DataType::List(Field::new_list_field(DataType::Float64, true).into())
             }
         }
@@ -196,10 +247,10 @@ impl Returns {
     /// DALI's name of a geometry value's serialisation, which its field carries as metadata `xtype`.
     pub(crate) fn xtype(self) -> Option<&'static str> {
         match self {
-            Self::Boolean | Self::Integer | Self::Double => None,
             Self::Point => Some("point"),
             Self::Circle => Some("circle"),
             Self::Polygon => Some("polygon"),
+            _ => None,
         }
     }
 }
@@ -223,7 +274,7 @@ impl Definition {
     /// Invalid, in the user's words.
     pub(crate) fn check(&self, constants: &[Option<f64>]) -> Result<()> {
         let checked = match &self.body {
-            Body::Test { rules: TestRules::SciSql, .. } | Body::Coordinate(_) => Ok(()),
+            Body::Test { rules: TestRules::SciSql, .. } | Body::Coordinate(_) | Body::Values { .. } => Ok(()),
             Body::Test { build, rules: TestRules::Adql } => {
                 let (position, shape) = constants.split_at(constants.len().min(2));
                 let shape: Option<Vec<f64>> = shape.iter().copied().collect();
@@ -233,6 +284,17 @@ impl Definition {
             Body::Numbers { check, .. } => check(constants),
         };
         checked.map_err(|error| self.explain(error))
+    }
+
+    /// Refuses impossible constants of any type. `constants` are the arguments, `None` for a column or NULL.
+    ///
+    /// # Errors
+    /// Invalid, in the user's words.
+    pub(crate) fn check_values(&self, constants: &[Option<ScalarValue>]) -> Result<()> {
+        match &self.body {
+            Body::Values { check, .. } => check(constants).map_err(|error| self.explain(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Says in which function an error arose.
@@ -247,7 +309,8 @@ impl Definition {
 
     /// Whether a NULL in any argument always gives NULL.
     pub(crate) fn is_strict(&self) -> bool {
-        !matches!(self.body, Body::Test { rules: TestRules::SciSql, .. })
+        let takes_something = self.forms.iter().any(|form| !form.accepts(0));
+        takes_something && !matches!(self.body, Body::Test { rules: TestRules::SciSql, .. })
     }
 }
 
@@ -263,5 +326,10 @@ pub(crate) fn check_latitude(latitude_deg: Option<f64>) -> Result<()> {
 
 /// For functions to which no constant is a mistake.
 pub(crate) fn check_nothing(_: &[Option<f64>]) -> Result<()> {
+    Ok(())
+}
+
+/// For functions of values to which no constant is a mistake.
+pub(crate) fn check_no_value(_: &[Option<ScalarValue>]) -> Result<()> {
     Ok(())
 }

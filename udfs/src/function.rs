@@ -42,7 +42,11 @@ impl Function {
         let aliases = if name == definition.name { Vec::new() } else { vec![definition.name.to_owned()] };
         // Coercion of our own accepts every call and leaves the refusal to `return_field_from_args`: what that says
         // reaches the user whole, while DataFusion turns an error of coercion into text of its own.
-        let signature = Signature::user_defined(Volatility::Immutable);
+        let signature = if definition.forms.iter().all(|form| form.accepts(0)) {
+            Signature::nullary(Volatility::Immutable)
+        } else {
+            Signature::user_defined(Volatility::Immutable)
+        };
         Self { definition, name, aliases, signature, documentation: manual::documentation(definition) }
     }
 
@@ -66,8 +70,8 @@ impl Function {
                 self.definition.check(&constants).map_err(external)?;
                 Ok(evaluate(arguments, rows))
             }
-            // Its argument is no number: it never comes here.
-            Body::Coordinate(_) => Err(exec_datafusion_err!("{} takes a point", self.name)),
+            // Their arguments are no numbers: they never come here.
+            Body::Coordinate(_) | Body::Values { .. } => Err(exec_datafusion_err!("{} takes no numbers", self.name)),
         }
     }
 }
@@ -113,6 +117,11 @@ impl ScalarUDFImpl for Function {
         let form = self.definition.forms.iter().find(|form| form.accepts(types.len()));
         let coerce = |(index, data_type): (usize, &DataType)| match form.map(|form| form.kind(index)) {
             Some(ArgumentKind::Number) if is_number(data_type) => DataType::Float64,
+            Some(ArgumentKind::Integer) if is_integer(data_type) => DataType::Int64,
+            Some(ArgumentKind::Binary) if is_binary(data_type) => DataType::Binary,
+            Some(ArgumentKind::Text) if is_text(data_type) => DataType::Utf8,
+            Some(ArgumentKind::Shape) if is_text(data_type) => DataType::Utf8,
+            Some(ArgumentKind::Shape) if is_list_of_numbers(data_type) => Returns::Point.data_type(),
             Some(ArgumentKind::Point) if is_list_of_numbers(data_type) => Returns::Point.data_type(),
             _ => data_type.clone(),
         };
@@ -125,6 +134,12 @@ impl ScalarUDFImpl for Function {
         for (index, field) in args.arg_fields.iter().enumerate() {
             let (accepted, expected) = match form.kind(index) {
                 ArgumentKind::Number => (is_number(field.data_type()), "a number"),
+                ArgumentKind::Integer => (is_integer(field.data_type()), "a whole number"),
+                ArgumentKind::Binary => (is_binary(field.data_type()), "binary data"),
+                ArgumentKind::Text => (is_text(field.data_type()), "a text"),
+                ArgumentKind::Shape => {
+                    (is_text(field.data_type()) || is_list_of_numbers(field.data_type()), "a geometry")
+                }
                 ArgumentKind::Point => {
                     let is_other_shape = field.metadata().get(XTYPE).is_some_and(|xtype| xtype != "point");
                     (is_list_of_numbers(field.data_type()) && !is_other_shape, "a point")
@@ -136,12 +151,19 @@ impl ScalarUDFImpl for Function {
                 return Err(external(Error::invalid(message).with("it is", type_in_words(field))));
             }
         }
-        // Tests and conversions give NULL for impossible values; geometry values only for a NULL.
-        let own_nulls = matches!(definition.body, Body::Test { .. }) || definition.returns == Returns::Double;
+        // Tests, conversions, boxes and functions of values give NULL for impossible values; other geometry values only for
+        // a NULL.
+        let own_nulls = definition.is_strict() && definition.returns.xtype().is_none()
+            || matches!(definition.body, Body::Test { .. } | Body::Values { .. })
+            || definition.returns == Returns::Polygon;
         let nullable = own_nulls || args.arg_fields.iter().any(|field| field.is_nullable());
         let field = Field::new(self.name(), definition.returns.data_type(), nullable);
-        Ok(Arc::new(match definition.returns.xtype() {
-            Some(xtype) => field.with_metadata([(XTYPE.to_owned(), xtype.to_owned())].into()),
+        let xtype = match definition.returns {
+            Returns::Shape => args.arg_fields.first().and_then(|field| field.metadata().get(XTYPE)).cloned(),
+            returns => returns.xtype().map(str::to_owned),
+        };
+        Ok(Arc::new(match xtype {
+            Some(xtype) => field.with_metadata([(XTYPE.to_owned(), xtype)].into()),
             None => field,
         }))
     }
@@ -154,6 +176,8 @@ impl ScalarUDFImpl for Function {
         // Checked here as well as when it runs: over no rows at all a mistake in the query must still be told.
         let constants: Vec<Option<f64>> = args.iter().map(literal).collect();
         self.definition.check(&constants).map_err(external)?;
+        let constants: Vec<Option<ScalarValue>> = args.iter().map(literal_value).collect();
+        self.definition.check_values(&constants).map_err(external)?;
         Ok(ExprSimplifyResult::Original(args))
     }
 
@@ -163,6 +187,13 @@ impl ScalarUDFImpl for Function {
         let rows = if all_constant { 1 } else { args.number_rows };
         let result = match (&self.definition.body, args.args.as_slice()) {
             (Body::Coordinate(index), [point]) => Arc::new(coordinate(point, *index, rows)?) as ArrayRef,
+            (Body::Values { evaluate, .. }, arguments) => {
+                let constants: Vec<Option<ScalarValue>> = arguments.iter().map(constant_value).collect();
+                let result = self.definition.check_values(&constants);
+                let result =
+                    result.and_then(|()| evaluate(arguments, rows).map_err(|error| self.definition.explain(error)));
+                result.map_err(external)?
+            }
             (_, arguments) => {
                 let numbers = arguments.iter().map(Numbers::new).collect::<Result<Vec<_>>>()?;
                 self.evaluate(&numbers, rows)?
@@ -186,6 +217,48 @@ fn literal(expr: &Expr) -> Option<f64> {
         Expr::Cast(cast) => literal(&cast.expr),
         _ => None,
     }
+}
+
+/// The value that an expression is, if it is a literal and not NULL.
+fn literal_value(expr: &Expr) -> Option<ScalarValue> {
+    match expr {
+        Expr::Literal(scalar, _) if !scalar.is_null() => Some(scalar.clone()),
+        Expr::Cast(cast) => literal_value(&cast.expr)?.cast_to(cast.field.data_type()).ok(),
+        _ => None,
+    }
+}
+
+/// The value of an argument, if it is a constant and not NULL.
+fn constant_value(argument: &ColumnarValue) -> Option<ScalarValue> {
+    match argument {
+        ColumnarValue::Scalar(scalar) if !scalar.is_null() => Some(scalar.clone()),
+        _ => None,
+    }
+}
+
+/// Signed and unsigned ones of any width.
+fn is_integer(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null => true,
+        DataType::Dictionary(_, values) => is_integer(values),
+        DataType::RunEndEncoded(_, values) => is_integer(values.data_type()),
+        other => other.is_integer(),
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+fn is_binary(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Null | DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
+    )
 }
 
 fn is_number(data_type: &DataType) -> bool {

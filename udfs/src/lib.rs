@@ -29,6 +29,7 @@ mod manual;
 mod numbers;
 mod region;
 mod scisql;
+mod shape;
 mod signature;
 mod value;
 
@@ -55,5 +56,5 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
 
 /// What [`all`] is made from, in the order of the manual.
 fn definitions() -> impl Iterator<Item = &'static Definition> {
-    [scisql::DEFINITIONS, geometry::DEFINITIONS, value::DEFINITIONS].into_iter().flatten().copied()
+    [scisql::DEFINITIONS, geometry::DEFINITIONS, shape::DEFINITIONS, value::DEFINITIONS].into_iter().flatten().copied()
 }

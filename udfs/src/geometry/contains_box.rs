@@ -1,7 +1,7 @@
 //! `qserv_contains_box`: ADQL's `CONTAINS(POINT(..), BOX(..))`.
 
 use qserv_core::Result;
-use qserv_core::sky::{LonLatBox, Region};
+use qserv_core::sky::{Polygon, Region};
 
 use super::{missing_in_a_test, wrong_shape};
 use crate::definition::{
@@ -12,9 +12,9 @@ pub(crate) const DEFINITION: Definition = Definition {
     name: "qserv_contains_box",
     known_as: "BOX",
     audience: Audience::Translation,
-    summary: "Whether a position lies in a box around a centre, whose sides are lines of constant longitude and \
-              latitude. Its edge belongs to it; it is cut off at the poles; a width of 360 degrees or more is every \
-              longitude.",
+    summary: "Whether a position lies in a box as ADQL 2.1 defines it: a cross lies on the centre, its arms along the \
+              parallel and the meridian there for half the sizes; the sides are great circles through the ends of the \
+              arms, at right angles to them. Its edge belongs to it.",
     missing: missing_in_a_test!(),
     example: "SELECT objectId FROM Object WHERE qserv_contains_box(ra, decl, 10.0, -5.0, 4.0, 2.0)",
     forms: &[Form::fixed(&[
@@ -22,8 +22,11 @@ pub(crate) const DEFINITION: Definition = Definition {
         LAT,
         CENTER_LON,
         CENTER_LAT,
-        number("width", "extent in longitude, in degrees of longitude"),
-        number("height", "extent in latitude, in degrees"),
+        number("width", "length of the arms to the east and to the west together, in degrees: above 0 and below 180"),
+        number(
+            "height",
+            "length of the arms to the north and to the south together, in degrees: above 0 and below 180",
+        ),
     ])],
     returns: Returns::Boolean,
     body: Body::Test { build, rules: TestRules::Adql },
@@ -31,5 +34,5 @@ pub(crate) const DEFINITION: Definition = Definition {
 
 fn build(shape: &[f64]) -> Result<Option<Region>> {
     let &[lon, lat, width, height] = shape else { return Err(wrong_shape()) };
-    Ok(Some(Region::Box(LonLatBox::from_center(lon, lat, width, height)?)))
+    Ok(Some(Region::Polygon(Polygon::from_box(lon, lat, width, height)?)))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, new_empty_array};
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::scalar::ScalarValue;
 use proptest::prelude::*;
@@ -123,9 +124,12 @@ fn no_rows_give_no_rows() {
             let empty: Vec<ColumnarValue> = (0..count)
                 .map(|index| match form.kind(index) {
                     ArgumentKind::Number => column(Vec::new()),
-                    ArgumentKind::Point => {
+                    ArgumentKind::Point | ArgumentKind::Shape => {
                         ColumnarValue::Array(new_empty_array(&crate::definition::Returns::Point.data_type()))
                     }
+                    ArgumentKind::Integer => ColumnarValue::Array(new_empty_array(&DataType::Int64)),
+                    ArgumentKind::Text => ColumnarValue::Array(new_empty_array(&DataType::Utf8)),
+                    ArgumentKind::Binary => ColumnarValue::Array(new_empty_array(&DataType::Binary)),
                 })
                 .collect();
             let found: ArrayRef = call(definition.name, empty, 0).unwrap().into_array(0).unwrap();

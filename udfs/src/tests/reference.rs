@@ -6,7 +6,7 @@ use datafusion::logical_expr::ColumnarValue;
 use datafusion::scalar::ScalarValue;
 use proptest::prelude::*;
 use qserv_core::ErrorKind;
-use qserv_core::sky::{Cone, Ellipse, LonLatBox, Polygon, Region, separation_deg};
+use qserv_core::sky::{Cone, Ellipse, Polygon, Region, box_corners, separation_deg};
 
 use super::{call, column, columns, ours, scalar};
 use crate::{TestedRegion, tested_region};
@@ -116,14 +116,23 @@ proptest! {
         let inside = (width >= 360.0 || east_of_west <= width) && south <= lat && lat <= north;
         let args = some(&[lon, lat, west, south, west + width, north]);
         prop_assert_eq!(integer("scisql_s2PtInBox", &args), Some(i32::from(inside)));
-        if south <= north {
-            let (center_lon, center_lat) = (west + width / 2.0, (south + north) / 2.0);
-            prop_assume!((lat - south).abs() > 1e-9 && (lat - north).abs() > 1e-9);
-            let args = some(&[lon, lat, center_lon, center_lat, width, north - south]);
-            prop_assert_eq!(boolean("qserv_contains_box", &args), Some(inside));
-            let same = LonLatBox::from_center(center_lon, center_lat, width, north - south).unwrap();
-            prop_assert_eq!(same.contains(lon, lat), inside);
-        }
+    }
+
+    /// The box is where both tangent-plane coordinates are within the tangents of the half sizes.
+    #[test]
+    fn boxes_of_adql_agree_with_their_definition(
+        lon in lon(), lat in lat(), center in (lon(), -89.0..89.0), sizes in (0.01..179.0, 0.01..179.0),
+    ) {
+        let (v, up) = (vector(lon, lat), vector(center.0, center.1));
+        let (sin_lon, cos_lon) = center.0.to_radians().sin_cos();
+        let (sin_lat, cos_lat) = center.1.to_radians().sin_cos();
+        let dot = |a: [f64; 3]| a[0] * v[0] + a[1] * v[1] + a[2] * v[2];
+        let depth = dot(up);
+        let x = dot([-sin_lon, cos_lon, 0.0]).abs() - depth * (sizes.0 / 2.0_f64).to_radians().tan();
+        let y = dot([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat]).abs() - depth * (sizes.1 / 2.0_f64).to_radians().tan();
+        prop_assume!(x.abs() > 1e-9 && y.abs() > 1e-9 && depth.abs() > 1e-9);
+        let args = some(&[lon, lat, center.0, center.1, sizes.0, sizes.1]);
+        prop_assert_eq!(boolean("qserv_contains_box", &args), Some(depth > 0.0 && x < 0.0 && y < 0.0));
     }
 
     #[test]
@@ -392,9 +401,13 @@ fn values_are_lists_in_dali_order() {
     assert_eq!(lists("qserv_circle", &[lon.clone(), lat.clone(), two.clone()])[0], Some(vec![10.0, -5.0, 2.0]));
     let four = vec![Some(4.0); 3];
     let boxes = lists("qserv_box", &[lon.clone(), lat.clone(), two.clone(), four]);
-    assert_eq!(boxes[0], Some(vec![9.0, -7.0, 9.0, -3.0, 11.0, -3.0, 11.0, -7.0]));
+    for (row, lat) in [(0, -5.0), (2, 89.0)] {
+        let corners = box_corners([10.0, 0.0, 359.0][row], lat, 2.0, 4.0).unwrap();
+        assert_eq!(boxes[row], Some(corners.into_iter().flat_map(|(lon, lat)| [lon, lat]).collect()));
+    }
     assert_eq!(boxes[1], None);
-    assert_eq!(boxes[2], Some(vec![358.0, 87.0, 358.0, 90.0, 0.0, 90.0, 0.0, 87.0]));
+    let too_wide = lists("qserv_box", &[lon.clone(), lat.clone(), vec![Some(180.0); 3], two.clone()]);
+    assert_eq!(too_wide, [None, None, None]);
     let polygon = lists("qserv_polygon", &[lon.clone(), lat.clone(), two.clone(), two.clone(), two.clone(), two]);
     assert_eq!(polygon[0], Some(vec![10.0, -5.0, 2.0, 2.0, 2.0, 2.0]));
     let points = call("qserv_point", vec![column(lon), column(lat)], 3).unwrap();

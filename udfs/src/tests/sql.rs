@@ -51,7 +51,8 @@ async fn every_example_runs_and_gives_what_is_declared() {
         if !definition.example.contains("WHERE") {
             let field = batch.schema().fields().last().unwrap().clone();
             assert_eq!(field.data_type(), &definition.returns.data_type(), "{}", definition.name);
-            assert_eq!(field.metadata().get("xtype").map(String::as_str), definition.returns.xtype());
+            let xtype = if definition.name == "qserv_transform" { Some("point") } else { definition.returns.xtype() };
+            assert_eq!(field.metadata().get("xtype").map(String::as_str), xtype, "{}", definition.name);
             assert_eq!(batch.num_rows(), 3);
         } else {
             let found = batch.column(0).as_primitive::<Int64Type>().values();
@@ -128,5 +129,49 @@ async fn mistakes_in_constants_are_told_even_over_no_rows() {
     ] {
         let error = run(&format!("SELECT objectId FROM Object WHERE objectId < 0 AND {condition}")).await.unwrap_err();
         assert_eq!(ours(&error).kind(), ErrorKind::Invalid, "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn shapes_are_measured_and_compared() {
+    for (expression, expected) in [
+        ("round(qserv_area(qserv_circle(10, 20, 5)), 8) = 78.48998608", true),
+        ("round(qserv_area(qserv_polygon(10, 10, 20, 10, 20, 20, 10, 20)), 8) = 96.66473396", true),
+        ("qserv_distance(359.9, 0, 0.1, 0) - 0.2 < 1e-12", true),
+        ("qserv_area(qserv_point(ra, 1)) = 0", true),
+        ("qserv_contains(qserv_circle(10, 20, 1), qserv_circle(10, 21, 2))", true),
+        ("qserv_contains(qserv_circle(10, 20, 1), qserv_circle(10, 21, 1.9))", false),
+        ("qserv_contains(qserv_point(ra, -5), 'Circle ICRS 10 -5 0.1')", true),
+        ("qserv_intersects(qserv_circle(359, 0, 1.5), qserv_box(1, 0, 1, 1))", true),
+        ("qserv_intersects('POLYGON 0 0 1 0 1 1 0 1', qserv_circle(ra, -5, 1))", false),
+        ("qserv_contains_shape(ra, decl, qserv_moc(5, qserv_circle(10, -5, 0.1)))", true),
+        ("qserv_contains_shape(ra, decl, '0/0-11')", true),
+        ("qserv_contains_shape(ra, decl, qserv_moc_of('0/0'))", false),
+        ("qserv_coord2(qserv_centroid(qserv_polygon_of('BOX 12 -30 1 1'))) + 30 < 1e-9", true),
+        ("qserv_coord1(qserv_point_of('7 8')) = 7", true),
+        ("abs(qserv_transform_lon(0, 0, 'GALACTIC', 'ICRS') - 266.40499) < 1e-4", true),
+        ("abs(qserv_coord2(qserv_transform(qserv_point(0, 0), 'GALACTIC', 'FK5')) + 28.93617) < 1e-4", true),
+        ("qserv_area(NULL) IS NULL AND qserv_contains(NULL, qserv_point(ra, 1)) IS NULL", true),
+        ("qserv_contains_shape(NULL, decl, '0/0-11') IS NULL", true),
+    ] {
+        let found = run(&format!("SELECT {expression} AS holds FROM Object WHERE objectId = 1")).await;
+        let found = found.unwrap_or_else(|error| panic!("{expression}: {error}"));
+        assert_eq!(found.column(0).as_boolean().value(0), expected, "{expression}");
+    }
+    // A column that says no shape gives NULL; a constant is a mistake.
+    let batch =
+        run("SELECT qserv_area(qserv_circle(ra, decl, rflux)) IS NULL AS none FROM Object ORDER BY objectId").await;
+    assert_eq!(batch.unwrap().column(0).as_boolean().iter().flatten().collect::<Vec<_>>(), [false, true, true]);
+    for mistake in [
+        "qserv_area('Circle ICRS 10 -95 1')",
+        "qserv_circle_of('10 20')",
+        "qserv_moc(30, qserv_point(1, 2))",
+        "qserv_moc_of('Circle ICRS 1 2 3')",
+        "qserv_transform_lon(1, 2, 'ICRS', 'SUPERGALACTIC')",
+        "qserv_contains_shape(ra, 91, '0/0')",
+        "qserv_area(ra)",
+    ] {
+        let error = run(&format!("SELECT {mistake} FROM Object WHERE objectId < 0")).await.unwrap_err();
+        assert_eq!(ours(&error).kind(), ErrorKind::Invalid, "{mistake}");
     }
 }

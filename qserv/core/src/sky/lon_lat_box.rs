@@ -41,26 +41,6 @@ impl LonLatBox {
         Ok(Self { lon_min_deg, lon_max_deg, is_full_turn, lat_min_deg, lat_max_deg })
     }
 
-    /// A box from its centre and its full width and height in degrees (ADQL `BOX`): the width is counted in longitude,
-    /// not along a great circle, and the latitudes end at the poles.
-    ///
-    /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) if the centre is not a position or a size is negative or not finite.
-    pub fn from_center(lon_deg: f64, lat_deg: f64, width_deg: f64, height_deg: f64) -> Result<Self> {
-        check_lon_lat(lon_deg, lat_deg)?;
-        for (name, size) in [("width", width_deg), ("height", height_deg)] {
-            if !size.is_finite() || size < 0.0 {
-                return Err(Error::invalid(format!("the {name} of a box must not be negative, and is {size}")));
-            }
-        }
-        let lat_min_deg = (lat_deg - 0.5 * height_deg).max(-90.0);
-        let lat_max_deg = (lat_deg + 0.5 * height_deg).min(90.0);
-        if width_deg >= 360.0 {
-            return Self::new(0.0, lat_min_deg, 360.0, lat_max_deg);
-        }
-        Self::new(lon_deg - 0.5 * width_deg, lat_min_deg, lon_deg + 0.5 * width_deg, lat_max_deg)
-    }
-
     /// Whether a position (degrees) is in the box; false for what is not a position.
     #[inline]
     #[must_use]

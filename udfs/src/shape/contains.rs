@@ -1,0 +1,24 @@
+//! `qserv_contains`: ADQL's `CONTAINS` of any two shapes.
+
+use arrow::array::ArrayRef;
+use datafusion::logical_expr::ColumnarValue;
+use qserv_core::Result;
+
+use super::{check_shapes, missing_in_a_shape, relation};
+use crate::definition::{Audience, Body, Definition, Form, Returns, shape};
+
+pub(crate) const DEFINITION: Definition = Definition {
+    name: "qserv_contains",
+    known_as: "CONTAINS",
+    audience: Audience::Translation,
+    summary: "Whether a shape lies in another one. Boundaries belong to the shapes.",
+    missing: missing_in_a_shape!(),
+    example: "SELECT objectId FROM Object WHERE qserv_contains(qserv_circle(ra, decl, 0.01), qserv_circle(10.0, -5.0, 1.0))",
+    forms: &[Form::fixed(&[shape("inner", "a geometry"), shape("outer", "a geometry")])],
+    returns: Returns::Boolean,
+    body: Body::Values { check: check_shapes, evaluate },
+};
+
+fn evaluate(arguments: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
+    relation(arguments, rows, |inner, outer| outer.contains(inner))
+}
