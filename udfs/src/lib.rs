@@ -45,7 +45,7 @@ use function::Function;
 
 pub use error::external;
 pub use manual::manual;
-pub use region::{TestedRegion, tested_region};
+pub use region::{TestedRegion, tested_region, tested_shape};
 pub use signature::{Parameter, Signature, signatures};
 
 /// Every function, ready to be registered with a session. Czar and workers must register the same ones.

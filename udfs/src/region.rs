@@ -1,7 +1,8 @@
 //! Which region a containment test tests: for the rules that cut chunks, row groups and pages.
 
+use datafusion::scalar::ScalarValue;
 use qserv_core::Result;
-use qserv_core::sky::Region;
+use qserv_core::sky::{Cone, Region, Shape};
 
 use crate::definition::Body;
 use crate::definitions;
@@ -29,4 +30,18 @@ pub fn tested_region(function: &str, shape: &[f64]) -> Option<Result<TestedRegio
     let Body::Test { build, .. } = definition.body else { return None };
     let region = definition.form(shape.len() + 2).and_then(|_| build(shape)).map_err(|error| definition.explain(error));
     Some(region.map(|region| region.map_or(TestedRegion::Nothing, TestedRegion::Region)))
+}
+
+/// The region that `qserv_contains_shape(lon, lat, shape)` tests for a constant shape; `None` for NULL.
+///
+/// # Errors
+/// Invalid for what is no shape. The test fails with that error when it is planned.
+pub fn tested_shape(shape: &ScalarValue) -> Result<Option<TestedRegion>> {
+    let region = match crate::shape::constant(shape)? {
+        None => return Ok(None),
+        Some(Shape::Region(region)) => region,
+        // Only the point itself: a circle without extent.
+        Some(Shape::Point(point)) => Region::Cone(Cone::new(point.lon_deg(), point.lat_deg(), 0.0)?),
+    };
+    Ok(Some(TestedRegion::Region(region)))
 }

@@ -30,7 +30,7 @@ pub(crate) const OF_TEXT: Definition = Definition {
     audience: Audience::Translation,
     summary: "A coverage map of its text, in the fewest cells.",
     missing: "NULL if the text is NULL. A text that is no coverage map is an error.",
-    example: "SELECT objectId FROM Object WHERE qserv_contains_shape(ra, decl, qserv_moc_of('6/1-3'))",
+    example: "SELECT objectId FROM Object WHERE qserv_contains_shape(ra, decl, qserv_moc_of('0/4'))",
     forms: &[Form::fixed(&[text("text", "a map in the ASCII form of MOC 2.0")])],
     returns: Returns::Text,
     body: Body::Values { check: check_text, evaluate: of_text },

@@ -10,7 +10,6 @@ use super::{lists, text_at, wrong_arguments};
 use crate::definition::{Audience, Body, Definition, Form, Returns, text};
 
 const MISSING: &str = "NULL if the text is NULL. A text that says no such shape is an error.";
-const EXAMPLE: &str = "SELECT qserv_circle_of('Circle ICRS 10 -5 0.5') AS field FROM Object";
 const FORMS: &[Form] =
     &[Form::fixed(&[text("text", "numbers in degrees in the order of DALI, or a region in words (STC-S)")])];
 
@@ -20,7 +19,7 @@ pub(crate) const POINT: Definition = Definition {
     audience: Audience::Translation,
     summary: "The point that a text says, in ICRS.",
     missing: MISSING,
-    example: EXAMPLE,
+    example: "SELECT qserv_point_of('Position GALACTIC 120 -5') AS place FROM Object",
     forms: FORMS,
     returns: Returns::Point,
     body: Body::Values {
@@ -33,6 +32,7 @@ pub(crate) const CIRCLE: Definition = Definition {
     name: "qserv_circle_of",
     known_as: "CIRCLE",
     summary: "The circle that a text says, in ICRS.",
+    example: "SELECT qserv_circle_of('Circle ICRS 10 -5 0.5') AS field FROM Object",
     returns: Returns::Circle,
     body: Body::Values {
         check: |constants| check(constants, Returns::Circle),
@@ -45,6 +45,7 @@ pub(crate) const POLYGON: Definition = Definition {
     name: "qserv_polygon_of",
     known_as: "POLYGON",
     summary: "The polygon that a text says, in ICRS; a box is the polygon of its corners.",
+    example: "SELECT qserv_polygon_of('9 -6 11 -6 10 -4') AS field FROM Object",
     returns: Returns::Polygon,
     body: Body::Values {
         check: |constants| check(constants, Returns::Polygon),

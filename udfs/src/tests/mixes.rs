@@ -46,7 +46,8 @@ fn argument() -> impl Strategy<Value = Argument> {
 }
 
 fn functions() -> Vec<(&'static str, usize)> {
-    let numeric = definitions().filter(|definition| !matches!(definition.body, Body::Coordinate(_)));
+    let numeric =
+        definitions().filter(|definition| !matches!(definition.body, Body::Coordinate(_) | Body::Values { .. }));
     numeric
         .flat_map(|definition| {
             let counts = (0..13).filter(|count| definition.forms.iter().any(|form| form.accepts(*count)));

@@ -74,7 +74,7 @@ fn names_are_lower_case_with_the_usual_spelling_as_alias_and_unique() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), count);
-    assert_eq!(all().len(), 20);
+    assert_eq!(all().len(), 33);
 }
 
 #[test]

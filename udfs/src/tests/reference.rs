@@ -121,15 +121,16 @@ proptest! {
     /// The box is where both tangent-plane coordinates are within the tangents of the half sizes.
     #[test]
     fn boxes_of_adql_agree_with_their_definition(
-        lon in lon(), lat in lat(), center in (lon(), -89.0..89.0), sizes in (0.01..179.0, 0.01..179.0),
+        lon in lon(), lat in lat(), center in (lon(), -89.0..89.0), sizes in (0.01..179.0_f64, 0.01..179.0_f64),
     ) {
         let (v, up) = (vector(lon, lat), vector(center.0, center.1));
         let (sin_lon, cos_lon) = center.0.to_radians().sin_cos();
         let (sin_lat, cos_lat) = center.1.to_radians().sin_cos();
         let dot = |a: [f64; 3]| a[0] * v[0] + a[1] * v[1] + a[2] * v[2];
         let depth = dot(up);
-        let x = dot([-sin_lon, cos_lon, 0.0]).abs() - depth * (sizes.0 / 2.0_f64).to_radians().tan();
-        let y = dot([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat]).abs() - depth * (sizes.1 / 2.0_f64).to_radians().tan();
+        let tangent = |size: f64| (size / 2.0).to_radians().tan();
+        let x = dot([-sin_lon, cos_lon, 0.0]).abs() - depth * tangent(sizes.0);
+        let y = dot([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat]).abs() - depth * tangent(sizes.1);
         prop_assume!(x.abs() > 1e-9 && y.abs() > 1e-9 && depth.abs() > 1e-9);
         let args = some(&[lon, lat, center.0, center.1, sizes.0, sizes.1]);
         prop_assert_eq!(boolean("qserv_contains_box", &args), Some(depth > 0.0 && x < 0.0 && y < 0.0));

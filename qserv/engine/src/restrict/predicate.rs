@@ -345,6 +345,12 @@ fn region_test(function: &ScalarFunction, columns: Columns<'_>) -> Option<Predic
     if !is_position(lon, lat, columns) {
         return None;
     }
+    if let ("qserv_contains_shape", [Expr::Literal(shape, _)]) = (function.func.name(), shape) {
+        return match qserv_udfs::tested_shape(shape).ok()?? {
+            TestedRegion::Nothing => Some(Predicate::Nothing),
+            TestedRegion::Region(region) => Some(Predicate::Region(Arc::new(region))),
+        };
+    }
     let shape = shape.iter().map(number).collect::<Option<Vec<f64>>>()?;
     match qserv_udfs::tested_region(function.func.name(), &shape)?.ok()? {
         TestedRegion::Nothing => Some(Predicate::Nothing),
