@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::Statement;
-use qserv_adql::{Fault, NameList, Options, OutputColumn, TypeClass};
+use qserv_adql::{Fault, Metadata, NameList, Options, OutputColumn, TypeClass};
 use qserv_core::catalog::tap_schema;
 use qserv_core::catalog::{Column, ColumnType, Snapshot};
+use qserv_core::query::field_metadata;
 use qserv_core::{Error, Result};
 
 /// What a snapshot calls its databases, tables and columns.
@@ -33,17 +34,17 @@ impl Names {
         let mut list = NameList::default();
         for (name, database) in &snapshot.databases {
             for table in &database.tables {
-                list.add_table(name, &table.table.name, table.table.columns.iter().map(classified));
+                list.add_described_table(name, &table.table.name, table.table.columns.iter().map(described));
             }
         }
         for (table, _) in tap_schema::tap_schema(snapshot)? {
-            list.add_table(tap_schema::TAP_SCHEMA, &table.name, table.columns.iter().map(classified));
+            list.add_described_table(tap_schema::TAP_SCHEMA, &table.name, table.columns.iter().map(described));
         }
         Ok(Self { list, options: Options::default() })
     }
 }
 
-fn classified(column: &Column) -> (String, TypeClass) {
+fn described(column: &Column) -> (String, TypeClass, Metadata) {
     let class = match (column.datatype, column.xtype.as_deref()) {
         (_, Some("point")) => TypeClass::Point,
         (_, Some("circle")) => TypeClass::Circle,
@@ -55,15 +56,51 @@ fn classified(column: &Column) -> (String, TypeClass) {
         (ColumnType::Binary, _) => TypeClass::Binary,
         (ColumnType::Timestamp, _) => TypeClass::Timestamp,
     };
-    (column.name.clone(), class)
+    let metadata = Metadata {
+        unit: column.unit.clone(),
+        ucd: column.ucd.clone(),
+        utype: column.utype.clone(),
+        description: column.description.clone(),
+        xtype: column.xtype.clone(),
+    };
+    (column.name.clone(), class, metadata)
+}
+
+/// The field of an output column: its name, and exactly the metadata that are true of it. What the engine passed along from a
+/// column may not hold for what was computed of it; only the type of a value that a function made stays.
+fn output_field(field: &Field, column: &OutputColumn) -> Field {
+    let Metadata { unit, ucd, utype, description, xtype } = &column.metadata;
+    let mut metadata = field.metadata().clone();
+    for (key, value) in [
+        (field_metadata::UNIT, unit),
+        (field_metadata::UCD, ucd),
+        (field_metadata::UTYPE, utype),
+        (field_metadata::DESCRIPTION, description),
+    ] {
+        match value {
+            Some(value) => metadata.insert(key.to_owned(), value.clone()),
+            None => metadata.remove(key),
+        };
+    }
+    let shape = matches!(column.class, TypeClass::Point | TypeClass::Circle | TypeClass::Polygon | TypeClass::Other);
+    match xtype {
+        Some(xtype) => {
+            metadata.insert(field_metadata::XTYPE.to_owned(), xtype.clone());
+        }
+        None if shape => {}
+        None => {
+            metadata.remove(field_metadata::XTYPE);
+        }
+    }
+    field.clone().with_name(&column.name).with_metadata(metadata)
 }
 
 impl Output {
-    /// The schema with the names that the user is to see.
+    /// The schema with the names and the metadata that the user is to see.
     #[must_use]
     pub fn rename(&self, schema: &Schema) -> SchemaRef {
         let fields = schema.fields().iter().enumerate().map(|(index, field)| match self.columns.get(index) {
-            Some(column) => Field::clone(field).with_name(&column.name),
+            Some(column) => output_field(field, column),
             None => Field::clone(field),
         });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
@@ -99,6 +136,48 @@ pub(crate) fn strip_explain(text: &str) -> (&str, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_say_what_is_true_of_computed_columns() {
+        let column = |unit: &str, ucd: &str| Metadata {
+            unit: Some(unit.to_owned()),
+            ucd: Some(ucd.to_owned()),
+            utype: Some("a:b".to_owned()),
+            description: Some("told".to_owned()),
+            xtype: None,
+        };
+        let mut list = NameList::default();
+        let columns = [
+            ("r_psfFlux", TypeClass::Float, column("nJy", "phot.flux;em.opt.R")),
+            ("ra", TypeClass::Float, column("deg", "pos.eq.ra;meta.main")),
+        ];
+        list.add_described_table("dp1", "Object", columns);
+        let names = Names { list, options: Options::default() };
+        let text = "SELECT ra, AVG(r_psfFlux) AS f, ra*2, COUNT(*), DISTANCE(ra, 0, 1, 2) FROM dp1.Object GROUP BY ra";
+        let (_, output) = translate(text, &names).unwrap();
+        // The engine hands the metadata of a column through some expressions.
+        let inherited = std::collections::HashMap::from([
+            ("unit".to_owned(), "K".to_owned()),
+            ("utype".to_owned(), "engine".to_owned()),
+            ("xtype".to_owned(), "timestamp".to_owned()),
+        ]);
+        let field = |index| {
+            Field::new(format!("e{index}"), arrow::datatypes::DataType::Float64, true).with_metadata(inherited.clone())
+        };
+        let schema = output.rename(&Schema::new((0..5).map(field).collect::<Vec<_>>()));
+        let told = |key: &str| -> Vec<String> {
+            schema.fields().iter().map(|field| field.metadata().get(key).cloned().unwrap_or_default()).collect()
+        };
+        assert_eq!(told("unit"), ["deg", "nJy", "deg", "", "deg"]);
+        assert_eq!(
+            told("ucd"),
+            ["pos.eq.ra;meta.main", "stat.mean;phot.flux;em.opt.R", "", "meta.number", "pos.angDistance"]
+        );
+        assert_eq!(told("utype"), ["a:b", "", "", "", ""]);
+        assert_eq!(told("xtype"), ["", "", "", "", ""]);
+        assert_eq!(told("description"), ["told", "AVG(r_psfFlux)", "ra*2", "COUNT(*)", "DISTANCE(ra, 0, 1, 2)"]);
+        assert_eq!(schema.field(1).name(), "f");
+    }
 
     #[test]
     fn explain_is_a_word_before_the_query() {
