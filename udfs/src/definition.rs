@@ -66,8 +66,6 @@ pub(crate) enum ArgumentKind {
     Number,
     /// A whole number; it is taken as `Int64`.
     Integer,
-    /// Binary data.
-    Binary,
     /// A text.
     Text,
     /// A point, as `POINT(..)` makes it.
@@ -81,12 +79,8 @@ pub(crate) enum ArgumentKind {
 pub(crate) enum Returns {
     Boolean,
     Integer,
-    BigInt,
-    /// A list of BIGINTs.
-    BigInts,
     Double,
     Text,
-    Binary,
     Point,
     Circle,
     Polygon,
@@ -202,7 +196,6 @@ impl ArgumentKind {
         match self {
             Self::Number => "DOUBLE",
             Self::Integer => "BIGINT",
-            Self::Binary => "VARBINARY",
             Self::Text => "VARCHAR",
             Self::Point => "POINT",
             Self::Shape => "REGION",
@@ -216,11 +209,8 @@ impl Returns {
         match self {
             Self::Boolean => "BOOLEAN",
             Self::Integer => "INTEGER",
-            Self::BigInt => "BIGINT",
-            Self::BigInts => "BIGINT[]",
             Self::Double => "DOUBLE",
             Self::Text => "VARCHAR",
-            Self::Binary => "VARBINARY",
             Self::Point => "POINT",
             Self::Circle => "CIRCLE",
             Self::Polygon => "POLYGON",
@@ -233,11 +223,8 @@ impl Returns {
         match self {
             Self::Boolean => DataType::Boolean,
             Self::Integer => DataType::Int32,
-            Self::BigInt => DataType::Int64,
-            Self::BigInts => DataType::List(Field::new_list_field(DataType::Int64, true).into()),
             Self::Double => DataType::Float64,
             Self::Text => DataType::Utf8,
-            Self::Binary => DataType::Binary,
             Self::Point | Self::Circle | Self::Polygon | Self::Shape => {
                 DataType::List(Field::new_list_field(DataType::Float64, true).into())
             }
@@ -326,10 +313,5 @@ pub(crate) fn check_latitude(latitude_deg: Option<f64>) -> Result<()> {
 
 /// For functions to which no constant is a mistake.
 pub(crate) fn check_nothing(_: &[Option<f64>]) -> Result<()> {
-    Ok(())
-}
-
-/// For functions of values to which no constant is a mistake.
-pub(crate) fn check_no_value(_: &[Option<ScalarValue>]) -> Result<()> {
     Ok(())
 }

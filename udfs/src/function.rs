@@ -118,7 +118,6 @@ impl ScalarUDFImpl for Function {
         let coerce = |(index, data_type): (usize, &DataType)| match form.map(|form| form.kind(index)) {
             Some(ArgumentKind::Number) if is_number(data_type) => DataType::Float64,
             Some(ArgumentKind::Integer) if is_integer(data_type) => DataType::Int64,
-            Some(ArgumentKind::Binary) if is_binary(data_type) => DataType::Binary,
             Some(ArgumentKind::Text) if is_text(data_type) => DataType::Utf8,
             Some(ArgumentKind::Shape) if is_text(data_type) => DataType::Utf8,
             Some(ArgumentKind::Shape) if is_list_of_numbers(data_type) => Returns::Point.data_type(),
@@ -135,7 +134,6 @@ impl ScalarUDFImpl for Function {
             let (accepted, expected) = match form.kind(index) {
                 ArgumentKind::Number => (is_number(field.data_type()), "a number"),
                 ArgumentKind::Integer => (is_integer(field.data_type()), "a whole number"),
-                ArgumentKind::Binary => (is_binary(field.data_type()), "binary data"),
                 ArgumentKind::Text => (is_text(field.data_type()), "a text"),
                 ArgumentKind::Shape => {
                     (is_text(field.data_type()) || is_list_of_numbers(field.data_type()), "a geometry")
@@ -252,13 +250,6 @@ fn is_text(data_type: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_text(values),
         _ => false,
     }
-}
-
-fn is_binary(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Null | DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
-    )
 }
 
 fn is_number(data_type: &DataType) -> bool {

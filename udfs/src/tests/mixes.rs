@@ -130,7 +130,6 @@ fn no_rows_give_no_rows() {
                     }
                     ArgumentKind::Integer => ColumnarValue::Array(new_empty_array(&DataType::Int64)),
                     ArgumentKind::Text => ColumnarValue::Array(new_empty_array(&DataType::Utf8)),
-                    ArgumentKind::Binary => ColumnarValue::Array(new_empty_array(&DataType::Binary)),
                 })
                 .collect();
             let found: ArrayRef = call(definition.name, empty, 0).unwrap().into_array(0).unwrap();

@@ -149,7 +149,7 @@ fn forms_that_restrict() {
         "qserv_distance(lon, lat, 10, 20) * 3600 < 144000".to_owned(),
         "60 * qserv_distance(lon, lat, 10, 20) * 60 <= 144000".to_owned(),
         "qserv_distance(lon, lat, 10, 20) / 2 < 20".to_owned(),
-        "scisql_angSep(lon, lat, 10, 20) BETWEEN 0 AND 40".to_owned(),
+        "scisql_angSep(lon, lat, 10, 20) <= 40".to_owned(),
         "qserv_distance(lon, lat, 10, 20) < 40 OR lat < -85".to_owned(),
         "lon IN (10, 10.5)".to_owned(),
     ] {
