@@ -14,7 +14,7 @@
 //!
 //! # Where things are
 //! One function is one file: a constant `DEFINITION` with its names, arguments, documentation and body, listed in
-//! `definition.rs`'s terms. `geometry` and `value` hold the functions that ADQL's own geometry is translated to
+//! `definition.rs`'s terms. `geometry`, `shape` and `value` hold the functions that ADQL's own geometry is translated to
 //! (`qserv_*`), `scisql` those that LSST queries call by name. [`signatures`] gives the latter to TAP's capabilities and
 //! to the ADQL checker, and [`manual`] writes the page of the manual.
 //!
