@@ -71,12 +71,12 @@ fn evaluate(arguments: &[ColumnarValue], rows: usize, wanted: Returns) -> Result
 fn numbers_of(text: &str, wanted: Returns) -> Result<Vec<f64>> {
     let is_numbers = text.trim_start().starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first));
     let shape = if is_numbers { Shape::from_dali(&dali_numbers(text)?)? } else { Shape::from_text(text)? };
-    let fits = match (&shape, wanted) {
-        (Shape::Point(_), Returns::Point) => true,
-        (Shape::Region(Region::Cone(_)), Returns::Circle) => true,
-        (Shape::Region(Region::Polygon(_)), Returns::Polygon) => true,
-        _ => false,
-    };
+    let fits = matches!(
+        (&shape, wanted),
+        (Shape::Point(_), Returns::Point)
+            | (Shape::Region(Region::Cone(_)), Returns::Circle)
+            | (Shape::Region(Region::Polygon(_)), Returns::Polygon)
+    );
     let numbers = if fits { shape.to_dali() } else { None };
     let kind = wanted.type_name();
     numbers.ok_or_else(|| Error::invalid(format!("the text says no {kind}")).with("text", text))
