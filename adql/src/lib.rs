@@ -28,8 +28,9 @@
 //!
 //! What the catalog tells of a column (unit, UCD, utype, description, xtype: [`Metadata`]) reaches [`Translated::columns`] through
 //! derived tables, WITH, joins and set operations. A computed column has the unit that the algebra of [`units`] gives, a UCD where
-//! the kind of quantity stays (`stat.mean;phot.flux`), its own text as description, and no utype; what is not certain is left
-//! out. `IN_UNIT` becomes a multiplication by a factor that is known before the query runs.
+//! the kind of quantity stays (`phot.flux;stat.mean`) or is known (`stat.stdev;phot.flux`) and its words stand where the vocabulary
+//! of UCD1+ lets them, its own text as description, and no utype; what is not certain is left out. `IN_UNIT` becomes a
+//! multiplication by a factor that is known before the query runs.
 //!
 //! # What is absent
 //!
@@ -47,6 +48,7 @@ mod parse;
 mod report;
 mod rules;
 mod translate;
+mod ucd;
 pub mod units;
 
 pub use check::check_stream;

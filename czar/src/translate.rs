@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(told("unit"), ["deg", "nJy", "deg", "", "deg"]);
         assert_eq!(
             told("ucd"),
-            ["pos.eq.ra;meta.main", "stat.mean;phot.flux;em.opt.R", "", "meta.number", "pos.angDistance"]
+            ["pos.eq.ra;meta.main", "phot.flux;em.opt.R;stat.mean", "", "meta.number", "pos.angDistance"]
         );
         assert_eq!(told("utype"), ["a:b", "", "", "", ""]);
         assert_eq!(told("xtype"), ["", "", "", "", ""]);
