@@ -10,18 +10,21 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::exec_datafusion_err;
 use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TypeSignature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
 use qserv_core::Error;
 
 use crate::containment;
-use crate::definition::{ArgumentKind, Body, Definition, Returns, TestRules, check_latitude};
+use crate::definition::{ArgumentKind, Body, Definition, Form, Returns, TestRules, check_latitude};
 use crate::error::external;
 use crate::manual;
 use crate::numbers::{self, Numbers};
+use crate::sequence::Sequence;
 
 /// The key of the field metadata that names a geometry value's DALI serialisation.
 const XTYPE: &str = "xtype";
@@ -33,6 +36,10 @@ pub(crate) struct Function {
     aliases: Vec<String>,
     signature: Signature,
     documentation: Documentation,
+    /// Where its random numbers are; nothing to other functions.
+    sequence: Sequence,
+    /// Whether it is the function of one call in one query, with a sequence of its own.
+    is_of_one_call: bool,
 }
 
 impl Function {
@@ -42,12 +49,37 @@ impl Function {
         let aliases = if name == definition.name { Vec::new() } else { vec![definition.name.to_owned()] };
         // Coercion of our own accepts every call and leaves the refusal to `return_field_from_args`: what that says
         // reaches the user whole, while DataFusion turns an error of coercion into text of its own.
-        let signature = if definition.forms.iter().all(|form| form.accepts(0)) {
-            Signature::nullary(Volatility::Immutable)
+        let volatility = if definition.is_volatile() { Volatility::Volatile } else { Volatility::Immutable };
+        let takes_nothing = |form: &Form| form.accepts(0);
+        let signature = if definition.forms.iter().all(takes_nothing) {
+            Signature::nullary(volatility)
+        } else if definition.forms.iter().any(takes_nothing) {
+            Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::UserDefined], volatility)
         } else {
-            Signature::user_defined(Volatility::Immutable)
+            Signature::user_defined(volatility)
         };
-        Self { definition, name, aliases, signature, documentation: manual::documentation(definition) }
+        let documentation = manual::documentation(definition);
+        let sequence = Sequence::default();
+        Self { definition, name, aliases, signature, documentation, sequence, is_of_one_call: false }
+    }
+
+    /// The type of the result of a call with arguments of these types.
+    fn result_type<'a>(&self, types: impl ExactSizeIterator<Item = &'a DataType>) -> DataType {
+        match self.definition.returns {
+            Returns::Numeric if self.is_whole(types) => DataType::Int64,
+            returns => returns.data_type(),
+        }
+    }
+
+    /// Whether a call's arguments of the kind [`ArgumentKind::Numeric`] are whole numbers.
+    fn is_whole<'a>(&self, types: impl ExactSizeIterator<Item = &'a DataType>) -> bool {
+        let Ok(form) = self.definition.form(types.len()) else { return false };
+        let mut some = false;
+        let numeric = types.enumerate().filter(|(index, _)| form.kind(*index) == ArgumentKind::Numeric);
+        numeric.into_iter().all(|(_, data_type)| {
+            some |= !data_type.is_null();
+            is_integer(data_type)
+        }) && some
     }
 
     fn evaluate(&self, arguments: &[Numbers], rows: usize) -> Result<ArrayRef> {
@@ -71,7 +103,9 @@ impl Function {
                 Ok(evaluate(arguments, rows))
             }
             // Their arguments are no numbers: they never come here.
-            Body::Coordinate(_) | Body::Values { .. } => Err(exec_datafusion_err!("{} takes no numbers", self.name)),
+            Body::Coordinate(_) | Body::Values { .. } | Body::Random { .. } | Body::Refused(_) => {
+                Err(exec_datafusion_err!("{} takes no numbers", self.name))
+            }
         }
     }
 }
@@ -109,16 +143,19 @@ impl ScalarUDFImpl for Function {
         &self.signature
     }
 
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.definition.returns.data_type())
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(self.result_type(types.iter()))
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let form = self.definition.forms.iter().find(|form| form.accepts(types.len()));
+        let is_whole = self.is_whole(types.iter());
         let coerce = |(index, data_type): (usize, &DataType)| match form.map(|form| form.kind(index)) {
             Some(ArgumentKind::Number) if is_number(data_type) => DataType::Float64,
             Some(ArgumentKind::Integer) if is_integer(data_type) => DataType::Int64,
-            Some(ArgumentKind::Text) if is_text(data_type) => DataType::Utf8,
+            Some(ArgumentKind::Numeric) if is_number(data_type) && is_whole => DataType::Int64,
+            Some(ArgumentKind::Numeric) if is_number(data_type) => DataType::Float64,
+            Some(ArgumentKind::Text | ArgumentKind::Time) if is_text(data_type) => DataType::Utf8,
             Some(ArgumentKind::Shape) if is_text(data_type) => DataType::Utf8,
             Some(ArgumentKind::Shape) if is_list_of_numbers(data_type) => Returns::Point.data_type(),
             Some(ArgumentKind::Point) if is_list_of_numbers(data_type) => Returns::Point.data_type(),
@@ -132,7 +169,10 @@ impl ScalarUDFImpl for Function {
         let form = definition.form(args.arg_fields.len()).map_err(external)?;
         for (index, field) in args.arg_fields.iter().enumerate() {
             let (accepted, expected) = match form.kind(index) {
-                ArgumentKind::Number => (is_number(field.data_type()), "a number"),
+                ArgumentKind::Number | ArgumentKind::Numeric => (is_number(field.data_type()), "a number"),
+                ArgumentKind::Time => {
+                    (is_text(field.data_type()) || is_time(field.data_type()), "a time or a text that is one")
+                }
                 ArgumentKind::Integer => (is_integer(field.data_type()), "a whole number"),
                 ArgumentKind::Text => (is_text(field.data_type()), "a text"),
                 ArgumentKind::Shape => {
@@ -150,14 +190,20 @@ impl ScalarUDFImpl for Function {
             }
         }
         // Tests, conversions, boxes and functions of values give NULL for impossible values; other geometry values only for
-        // a NULL.
+        // a NULL; random numbers never of themselves.
         let own_nulls = definition.is_strict() && definition.returns.xtype().is_none()
             || matches!(definition.body, Body::Test { .. } | Body::Values { .. })
+            || definition.is_volatile() && !args.arg_fields.is_empty()
             || definition.returns == Returns::Polygon;
         let nullable = own_nulls || args.arg_fields.iter().any(|field| field.is_nullable());
-        let field = Field::new(self.name(), definition.returns.data_type(), nullable);
+        let data_type = self.result_type(args.arg_fields.iter().map(|field| field.data_type()));
+        let field = Field::new(self.name(), data_type, nullable);
         let xtype = match definition.returns {
-            Returns::Shape => args.arg_fields.first().and_then(|field| field.metadata().get(XTYPE)).cloned(),
+            Returns::Shape => {
+                let mut fields = args.arg_fields.iter().enumerate();
+                let shape = fields.find(|(index, _)| form.kind(*index) == ArgumentKind::Shape);
+                shape.and_then(|(_, field)| field.metadata().get(XTYPE)).cloned()
+            }
             returns => returns.xtype().map(str::to_owned),
         };
         Ok(Arc::new(match xtype {
@@ -172,25 +218,38 @@ impl ScalarUDFImpl for Function {
 
     fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
         // Checked here as well as when it runs: over no rows at all a mistake in the query must still be told.
+        let nulls: Vec<bool> = args.iter().map(is_null_literal).collect();
+        self.definition.check_nulls(&nulls).map_err(external)?;
         let constants: Vec<Option<f64>> = args.iter().map(literal).collect();
         self.definition.check(&constants).map_err(external)?;
         let constants: Vec<Option<ScalarValue>> = args.iter().map(literal_value).collect();
         self.definition.check_values(&constants).map_err(external)?;
+        if self.definition.is_volatile() && !self.is_of_one_call {
+            let function = Self { is_of_one_call: true, ..Self::new(self.definition) };
+            let function = Arc::new(ScalarUDF::new_from_impl(function));
+            let call = ScalarFunction::new_udf(function, args);
+            return Ok(ExprSimplifyResult::Simplified(Expr::ScalarFunction(call)));
+        }
         Ok(ExprSimplifyResult::Original(args))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.definition.form(args.args.len()).map_err(external)?;
+        let is_null = |argument: &ColumnarValue| matches!(argument, ColumnarValue::Scalar(scalar) if scalar.is_null());
+        let nulls: Vec<bool> = args.args.iter().map(is_null).collect();
+        self.definition.check_nulls(&nulls).map_err(external)?;
+        let constants: Vec<Option<ScalarValue>> = args.args.iter().map(constant_value).collect();
+        self.definition.check_values(&constants).map_err(external)?;
+        if let Body::Random { evaluate, .. } = &self.definition.body {
+            let result = evaluate(&args.args, args.number_rows, &self.sequence);
+            return Ok(ColumnarValue::Array(result.map_err(|error| external(self.definition.explain(error)))?));
+        }
         let all_constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if all_constant { 1 } else { args.number_rows };
         let result = match (&self.definition.body, args.args.as_slice()) {
             (Body::Coordinate(index), [point]) => Arc::new(coordinate(point, *index, rows)?) as ArrayRef,
             (Body::Values { evaluate, .. }, arguments) => {
-                let constants: Vec<Option<ScalarValue>> = arguments.iter().map(constant_value).collect();
-                let result = self.definition.check_values(&constants);
-                let result =
-                    result.and_then(|()| evaluate(arguments, rows).map_err(|error| self.definition.explain(error)));
-                result.map_err(external)?
+                evaluate(arguments, rows).map_err(|error| external(self.definition.explain(error)))?
             }
             (_, arguments) => {
                 let numbers = arguments.iter().map(Numbers::new).collect::<Result<Vec<_>>>()?;
@@ -214,6 +273,15 @@ fn literal(expr: &Expr) -> Option<f64> {
         Expr::Literal(scalar, _) if is_number(&scalar.data_type()) => numbers::constant(scalar).ok().flatten(),
         Expr::Cast(cast) => literal(&cast.expr),
         _ => None,
+    }
+}
+
+/// Whether an expression is a NULL, of whatever type.
+fn is_null_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(scalar, _) => scalar.is_null(),
+        Expr::Cast(cast) => is_null_literal(&cast.expr),
+        _ => false,
     }
 }
 
@@ -250,6 +318,10 @@ fn is_text(data_type: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_text(values),
         _ => false,
     }
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
 }
 
 fn is_number(data_type: &DataType) -> bool {
@@ -289,7 +361,7 @@ fn type_in_words(field: &Field) -> String {
 }
 
 /// One coordinate of each point; NULL where the point is NULL or has no such coordinate.
-fn coordinate(points: &ColumnarValue, index: usize, rows: usize) -> Result<Float64Array> {
+pub(crate) fn coordinate(points: &ColumnarValue, index: usize, rows: usize) -> Result<Float64Array> {
     let points = cast(&points.to_array(rows)?, &Returns::Point.data_type())?;
     let points: &ListArray = points.as_list::<i32>();
     let values = points.values().as_primitive::<Float64Type>();

@@ -1,4 +1,5 @@
-//! The functions of the sky in SQL, for DataFusion: geometry on the sphere, geometry values, and sciSQL's functions.
+//! The functions of the sky in SQL, for DataFusion: geometry on the sphere, geometry values, sciSQL's functions and those of
+//! the IVOA's catalogue.
 //!
 //! # The life of one call
 //! Take `scisql_s2PtInCircle(ra, decl, 10, -5, 0.5) = 1`.
@@ -14,9 +15,10 @@
 //!
 //! # Where things are
 //! One function is one file: a constant `DEFINITION` with its names, arguments, documentation and body, listed in
-//! `definition.rs`'s terms. `geometry`, `shape` and `value` hold the functions that ADQL's own geometry is translated to
-//! (`qserv_*`), `scisql` those that LSST queries call by name. [`signatures`] gives the latter to TAP's capabilities and
-//! to the ADQL checker, and [`manual`] writes the page of the manual.
+//! `definition.rs`'s terms. `geometry`, `shape`, `value` and `number` hold the functions that ADQL's own geometry and
+//! arithmetic are translated to (`qserv_*`), `scisql` those that LSST queries call by name, `ivoa` those that all TAP
+//! services have in common (`ivo_*`). [`signatures`] gives the latter two to TAP's capabilities and to the ADQL checker,
+//! and [`manual`] writes the page of the manual.
 //!
 //! What is absent: sphere geometry itself (it is `qserv_core::sky`), rows of tables, chunks.
 
@@ -25,12 +27,17 @@ mod definition;
 pub mod error;
 mod function;
 mod geometry;
+mod integers;
+mod ivoa;
 mod manual;
+mod number;
 mod numbers;
 mod region;
 mod scisql;
+mod sequence;
 mod shape;
 mod signature;
+mod texts;
 mod value;
 
 #[cfg(test)]
@@ -56,5 +63,13 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
 
 /// What [`all`] is made from, in the order of the manual.
 fn definitions() -> impl Iterator<Item = &'static Definition> {
-    [scisql::DEFINITIONS, geometry::DEFINITIONS, shape::DEFINITIONS, value::DEFINITIONS].into_iter().flatten().copied()
+    let groups = [
+        scisql::DEFINITIONS,
+        ivoa::DEFINITIONS,
+        geometry::DEFINITIONS,
+        shape::DEFINITIONS,
+        value::DEFINITIONS,
+        number::DEFINITIONS,
+    ];
+    groups.into_iter().flatten().copied()
 }

@@ -13,9 +13,18 @@ const USERS: DocSection = DocSection {
     description: Some("Called by name in a query. The names are sciSQL's, and so is what they do with NULL."),
 };
 
+const IVOA: DocSection = DocSection {
+    include: true,
+    label: "Functions of the IVOA's catalogue",
+    description: Some(
+        "Called by name in a query. They are those of the Catalogue of ADQL User Defined Functions 1.2, and mean the same \
+         in every TAP service that has them.",
+    ),
+};
+
 const TRANSLATION: DocSection = DocSection {
     include: true,
-    label: "What ADQL's geometry becomes",
+    label: "What ADQL's geometry and arithmetic become",
     description: Some(
         "Written by the translation of ADQL to SQL, and seen in EXPLAIN. In a query, write ADQL's own functions.",
     ),
@@ -24,6 +33,8 @@ const TRANSLATION: DocSection = DocSection {
 /// A function's documentation in DataFusion's form.
 pub(crate) fn documentation(definition: &Definition) -> Documentation {
     let section = match definition.audience {
+        // The prefix is reserved for what the IVOA has agreed on.
+        Audience::Users if definition.name.starts_with("ivo_") => IVOA,
         Audience::Users => USERS,
         Audience::Translation => TRANSLATION,
     };
@@ -66,7 +77,8 @@ fn write_function(page: &mut String, definition: &Definition, documentation: &Do
     let alternatives = documentation.alternative_syntax.iter().flatten();
     let syntaxes: Vec<&str> =
         [&documentation.syntax_example].into_iter().chain(alternatives).map(String::as_str).collect();
-    let returns = definition.returns.type_name();
+    let unit = definition.unit.map(|unit| format!(" in {unit}")).unwrap_or_default();
+    let returns = format!("{}{unit}", definition.returns.type_name());
     // Writing to a String cannot fail.
     let _ = write!(page, "\n### `{}`\n\n", definition.name);
     let _ = write!(page, "```sql\n{}\n```\n\n", syntaxes.join("\n"));

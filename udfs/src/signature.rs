@@ -12,7 +12,11 @@ pub struct Signature {
     pub parameters: Vec<Parameter>,
     /// The type of its result: an ADQL type name.
     pub returns: &'static str,
-    /// All of that as TAPRegExt 1.0 §2.3 writes it: `scisql_angSep(lon1 DOUBLE, ..) -> DOUBLE`.
+    /// The unit of its result as a VOUnit, if it is this whatever the arguments.
+    pub unit: Option<&'static str>,
+    /// The UCD of its result, if it is this whatever the arguments.
+    pub ucd: Option<&'static str>,
+    /// All of that but unit and UCD as TAPRegExt 1.0 §2.3 writes it: `scisql_angSep(lon1 DOUBLE, ..) -> DOUBLE`.
     pub form: String,
     /// What it returns, and what NULL and impossible values give. Plain text.
     pub description: String,
@@ -60,5 +64,7 @@ fn of_vertices(definition: &'static Definition, form: &Form, vertices: usize) ->
         description: format!("{} {}", definition.summary, definition.missing),
         parameters,
         returns,
+        unit: definition.unit,
+        ucd: definition.ucd,
     }
 }

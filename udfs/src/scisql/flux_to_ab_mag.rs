@@ -18,6 +18,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId, scisql_fluxToAbMag(rFlux * 1e-32) AS r_mag FROM Object",
     forms: &[Form::fixed(&[number("flux", "calibrated flux in erg/s/cm2/Hz")])],
     returns: Returns::Double,
+    unit: Some("mag"),
+    ucd: Some("phot.mag"),
     body: Body::Numbers { check: check_nothing, evaluate },
 };
 

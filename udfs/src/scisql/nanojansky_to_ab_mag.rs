@@ -18,6 +18,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId, scisql_nanojanskyToAbMag(rFlux) AS r_mag FROM Object",
     forms: &[Form::fixed(&[number("flux", "calibrated flux in nanojansky")])],
     returns: Returns::Double,
+    unit: Some("mag"),
+    ucd: Some("phot.mag"),
     body: Body::Numbers { check: check_nothing, evaluate },
 };
 

@@ -21,6 +21,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId FROM Object WHERE scisql_s2PtInCPoly(ra, decl, 9.0, -6.0, 11.0, -6.0, 10.0, -4.0) = 1",
     forms: &[Form { arguments: &[LON, LAT], vertices: Some(VERTICES) }],
     returns: Returns::Integer,
+    unit: None,
+    ucd: None,
     body: Body::Test { build, rules: TestRules::SciSql },
 };
 

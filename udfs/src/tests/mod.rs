@@ -1,6 +1,9 @@
 //! The functions against plain formulas, and in SQL.
 
+mod ivoa;
 mod mixes;
+mod nulls;
+mod number;
 mod reference;
 mod sql;
 
@@ -74,7 +77,7 @@ fn names_are_lower_case_with_the_usual_spelling_as_alias_and_unique() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), count);
-    assert_eq!(all().len(), 33);
+    assert_eq!(all().len(), 33 + 15 + 3);
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn a_wrong_number_of_arguments_is_refused_in_words() {
         error("qserv_polygon", 5),
         format!("POLYGON takes 3 to {} vertices of two arguments, not 5", qserv_core::sky::MOST_VERTICES)
     );
-    for definition in definitions() {
+    for definition in definitions().filter(|definition| !definition.forms.iter().any(|form| form.accepts(0))) {
         assert_eq!(error(definition.name, 0).rsplit_once(' ').unwrap().1, "0");
     }
 }
@@ -124,7 +127,8 @@ fn other_numeric_types_are_taken_too() {
 #[test]
 fn signatures_are_those_of_the_functions_that_users_call() {
     let signatures = signatures();
-    assert!(signatures.iter().all(|signature| signature.name.starts_with("scisql_")));
+    let prefixes = ["scisql_", "ivo_"];
+    assert!(signatures.iter().all(|signature| prefixes.iter().any(|prefix| signature.name.starts_with(prefix))));
     let forms = |name: &str| -> Vec<String> {
         signatures.iter().filter(|signature| signature.name == name).map(|signature| signature.form.clone()).collect()
     };
@@ -143,7 +147,33 @@ fn signatures_are_those_of_the_functions_that_users_call() {
          v3_lon DOUBLE, v3_lat DOUBLE) -> INTEGER"
     );
     assert!(polygons[17].contains("v20_lat"));
-    assert_eq!(signatures.len(), 9 + 1 + 17);
+    assert_eq!(
+        forms("ivo_healpix_index"),
+        [
+            "ivo_healpix_index(hpxOrder BIGINT, long DOUBLE, lat DOUBLE) -> BIGINT",
+            "ivo_healpix_index(hpxOrder BIGINT, point POINT) -> BIGINT",
+        ]
+    );
+    assert_eq!(forms("ivo_to_jd"), ["ivo_to_jd(d TIMESTAMP) -> DOUBLE"]);
+    let propagated: Vec<String> = forms("ivo_epoch_prop");
+    assert!(propagated[0].ends_with("ref_epoch DOUBLE, out_epoch DOUBLE) -> DOUBLE[6]"), "{propagated:?}");
+    assert_eq!(signatures.len(), 9 + 1 + 17 + 15 + 1);
+}
+
+#[test]
+fn results_have_units_and_ucds_where_they_always_hold() {
+    let of = |name: &str| {
+        let signatures = signatures();
+        let signature = signatures.iter().find(|signature| signature.name == name).expect(name);
+        (signature.unit, signature.ucd)
+    };
+    assert_eq!(of("scisql_angSep"), (Some("deg"), Some("pos.angDistance")));
+    assert_eq!(of("scisql_nanojanskyToAbMagSigma"), (Some("mag"), Some("stat.error;phot.mag")));
+    assert_eq!(of("scisql_s2PtInCircle"), (None, None));
+    assert_eq!(of("ivo_healpix_index"), (None, Some("pos.healpix")));
+    assert_eq!(of("ivo_to_mjd"), (Some("d"), Some("time.epoch")));
+    assert_eq!(of("ivo_hms_to_degrees"), (Some("deg"), None));
+    assert!(manual().contains("Returns DOUBLE in deg. "));
 }
 
 #[test]
