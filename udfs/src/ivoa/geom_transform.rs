@@ -29,7 +29,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     known_as: "ivo_geom_transform",
     audience: Audience::Users,
     summary: "A geometry in another reference frame, by a rotation of its centre or its corners. The frames are ICRS, FK5 \
-              (J2000), FK4 (B1950, without the terms of elliptic aberration), GALACTIC and ECLIPTIC (J2000), in capitals.",
+              (J2000), FK4 (B1950, without the terms of elliptic aberration), GALACTIC and ECLIPTIC (J2000), in capitals. \
+              FK5 is turned against ICRS by 0.02 arc seconds, which an example of the catalogue leaves out.",
     missing: "NULL if any argument is NULL. A constant that is no geometry or no frame is an error; from columns they \
               give NULL.",
     example: "SELECT ivo_geom_transform('ICRS', 'GALACTIC', qserv_point(ra, decl)) AS place FROM Object",
