@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray,
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::common::DFSchema;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 
 const ROWS: usize = 1 << 20;
 /// DataFusion's own batch size.
@@ -67,6 +67,51 @@ const EXPRESSIONS: &[(&str, &str, &str)] = &[
     ("truncate", "plain", "trunc(ra, 2)"),
     ("random", "ours", "qserv_random(42)"),
     ("random", "plain", "random()"),
+    ("flux of magnitude", "ours", "scisql_abMagToNanojansky(decl)"),
+    ("flux of magnitude", "plain", "power(10.0, -0.4 * (decl - 31.4))"),
+    ("flux of magnitude", "ours cgs", "scisql_abMagToFlux(decl)"),
+    ("flux of magnitude error", "ours", "scisql_abMagToNanojanskySigma(decl, 0.1)"),
+    ("flux of magnitude error", "ours cgs", "scisql_abMagToFluxSigma(decl, 0.1)"),
+    ("counts to magnitude", "ours", "scisql_dnToAbMag(flux, 3e12)"),
+    ("counts to magnitude", "plain", "CASE WHEN flux > 0.0 THEN -2.5 * log10(flux / 3e12) END"),
+    ("counts to magnitude error", "ours", "scisql_dnToAbMagSigma(flux, 10.0, 3e12, 1e10)"),
+    ("counts to flux", "ours", "scisql_dnToFlux(flux, 3e12)"),
+    ("counts to flux", "plain", "flux / 3e12 * 3.630780547701013e-20"),
+    ("counts to flux error", "ours", "scisql_dnToFluxSigma(flux, 10.0, 3e12, 1e10)"),
+    ("flux to counts", "ours", "scisql_fluxToDn(flux, 3e12)"),
+    ("flux to counts", "plain", "flux * 3e12 / 3.630780547701013e-20"),
+    ("flux to counts error", "ours", "scisql_fluxToDnSigma(flux, 10.0, 3e12, 1e10)"),
+    ("magnitude to counts", "ours", "scisql_abMagToDn(decl, 3e12)"),
+    ("magnitude to counts", "plain", "3e12 * power(10.0, -0.4 * decl)"),
+    ("magnitude to counts error", "ours", "scisql_abMagToDnSigma(decl, 0.1, 3e12, 1e10)"),
+    ("polygon to binary", "ours", "scisql_s2CPolyToBin(ra, decl, 1.0, 1.0, 2.0, 2.0)"),
+    (
+        "contains_polygon",
+        "scisql binary",
+        "scisql_s2PtInCPoly(ra, decl, scisql_s2CPolyToBin(170, -5, 190, -5, 180, 5))",
+    ),
+    ("htm", "level 8", "scisql_s2HtmId(ra, decl, 8)"),
+    ("htm", "level 20", "scisql_s2HtmId(ra, decl, 20)"),
+    ("htm", "level of", "scisql_s2HtmLevel(CAST(flux * 1e6 AS BIGINT))"),
+    ("version", "ours", "scisql_getVersion()"),
+    ("h3", "cell", "h3_cell(9, ra, decl)"),
+    ("h3", "center", "h3_center(617700169957507071 + 0 * CAST(flux AS BIGINT))"),
+    ("h3", "parent", "h3_parent(617700169957507071 + 0 * CAST(flux AS BIGINT), 5)"),
+    ("h3", "neighbours", "h3_neighbours(617700169957507071 + 0 * CAST(flux AS BIGINT))"),
+    ("healpix", "neighbours", "healpix_neighbours(20, abs(CAST(flux AS BIGINT)))"),
+];
+
+/// Aggregates over all rows, and over a thousand groups.
+const AGGREGATES: &[(&str, &str, &str)] = &[
+    ("median", "ours", "qserv_median(flux)"),
+    ("median", "scisql", "scisql_median(flux)"),
+    ("median", "plain", "median(flux)"),
+    ("percentile", "ours", "qserv_percentile(flux, 0.3)"),
+    ("percentile", "scisql", "scisql_percentile(flux, 30)"),
+    ("percentile", "plain", "percentile_cont(flux, 0.3)"),
+    ("histogram", "ours", "ivo_histogram(flux, 0, 100000, 100)"),
+    ("string_agg", "ours", "ivo_string_agg(name, ',')"),
+    ("string_agg", "plain", "string_agg(name, ',')"),
 ];
 
 /// Positions over the whole sky and fluxes, a tenth of them not positive, by a multiplicative sequence; and cells, times and
@@ -127,5 +172,33 @@ fn functions(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, functions);
+fn aggregates(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    for function in qserv_udfs::aggregates() {
+        session.register_udaf(function.as_ref().clone());
+    }
+    let rows = runtime.block_on(async {
+        session.register_batch("numbers", batch())?;
+        let sql = "SELECT *, CAST(ra * 1000 AS BIGINT) % 1000 AS g, CAST(CAST(flux AS BIGINT) AS VARCHAR) AS name FROM numbers";
+        session.sql(sql).await?.cache().await
+    });
+    session.register_table("rows", rows.expect("rows").into_view()).expect("a table");
+    for (group, name, sql) in AGGREGATES {
+        let mut group = criterion.benchmark_group(*group);
+        group.throughput(Throughput::Elements(ROWS as u64)).sample_size(10);
+        for (which, grouping) in [("all rows", ""), ("groups", " GROUP BY g")] {
+            let sql = format!("SELECT {sql} FROM rows{grouping}");
+            group.bench_function(format!("{name} {which}"), |bencher| {
+                bencher.iter(|| {
+                    let found = runtime.block_on(async { session.sql(&sql).await?.collect().await });
+                    black_box(found.expect(&sql));
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, functions, aggregates);
 criterion_main!(benches);

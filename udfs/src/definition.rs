@@ -7,10 +7,12 @@ use datafusion::scalar::ScalarValue;
 use qserv_core::sky::Region;
 use qserv_core::{Error, Result};
 
+use crate::aggregate::Aggregation;
 use crate::numbers::Numbers;
 use crate::sequence::Sequence;
 
-/// One function. Each file of `geometry`, `shape`, `value`, `number`, `scisql` and `ivoa` holds one of these, or a few alike.
+/// One function. Each file of `geometry`, `shape`, `value`, `number`, `scisql`, `ivoa`, `pixel` and `aggregate` holds one of
+/// these, or a few alike.
 pub(crate) struct Definition {
     /// Its usual spelling, for example `scisql_angSep`. It is registered in lower case, with this as an alias.
     pub(crate) name: &'static str,
@@ -94,6 +96,8 @@ pub(crate) enum ArgumentKind {
     Point,
     /// Any geometry value, or a text that is a region in words (STC-S) or a coverage map.
     Shape,
+    /// Bytes.
+    Binary,
 }
 
 /// What a function returns.
@@ -102,12 +106,15 @@ pub(crate) enum Returns {
     Boolean,
     Integer,
     BigInt,
+    /// A list of whole numbers.
+    BigInts,
     Double,
     /// What the arguments of the kind [`ArgumentKind::Numeric`] are taken as.
     Numeric,
     /// Six numbers, each of them NULL if it is not known.
     SixDoubles,
     Text,
+    Binary,
     Point,
     Circle,
     Polygon,
@@ -138,6 +145,8 @@ pub(crate) enum Body {
     },
     /// A function that is known and cannot be had: the reason, in the user's words.
     Refused(&'static str),
+    /// An aggregate: of many rows one value. Those of `aggregate`, and only they, have it.
+    Aggregate(Aggregation),
 }
 
 /// Makes the region of a shape's arguments. `Ok(None)` is a legal shape without any position in it.
@@ -185,6 +194,11 @@ pub(crate) const fn numeric(name: &'static str, meaning: &'static str) -> Argume
 /// An argument that is a time.
 pub(crate) const fn time(name: &'static str, meaning: &'static str) -> Argument {
     Argument::new(name, ArgumentKind::Time, meaning)
+}
+
+/// An argument that is bytes.
+pub(crate) const fn binary(name: &'static str, meaning: &'static str) -> Argument {
+    Argument::new(name, ArgumentKind::Binary, meaning)
 }
 
 /// The position that a test tests.
@@ -266,6 +280,7 @@ impl ArgumentKind {
             Self::Text => "VARCHAR",
             Self::Point => "POINT",
             Self::Shape => "REGION",
+            Self::Binary => "VARBINARY",
         }
     }
 }
@@ -277,9 +292,11 @@ impl Returns {
             Self::Boolean => "BOOLEAN",
             Self::Integer => "INTEGER",
             Self::BigInt => "BIGINT",
+            Self::BigInts => "BIGINT[]",
             Self::Double | Self::Numeric => "DOUBLE",
             Self::SixDoubles => "DOUBLE[6]",
             Self::Text => "VARCHAR",
+            Self::Binary => "VARBINARY",
             Self::Point => "POINT",
             Self::Circle => "CIRCLE",
             Self::Polygon => "POLYGON",
@@ -293,8 +310,10 @@ impl Returns {
             Self::Boolean => DataType::Boolean,
             Self::Integer => DataType::Int32,
             Self::BigInt => DataType::Int64,
+            Self::BigInts => DataType::List(Field::new_list_field(DataType::Int64, true).into()),
             Self::Double | Self::Numeric => DataType::Float64,
             Self::Text => DataType::Utf8,
+            Self::Binary => DataType::Binary,
             Self::SixDoubles | Self::Point | Self::Circle | Self::Polygon | Self::Shape => {
                 DataType::List(Field::new_list_field(DataType::Float64, true).into())
             }
@@ -335,7 +354,8 @@ impl Definition {
             | Body::Coordinate(_)
             | Body::Values { .. }
             | Body::Random { .. }
-            | Body::Refused(_) => Ok(()),
+            | Body::Refused(_)
+            | Body::Aggregate(_) => Ok(()),
             Body::Test { build, rules: TestRules::Adql } => {
                 let (position, shape) = constants.split_at(constants.len().min(2));
                 let shape: Option<Vec<f64>> = shape.iter().copied().collect();

@@ -14,7 +14,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    TypeSignature, Volatility,
+    TypeSignature, Volatility, lit,
 };
 use datafusion::scalar::ScalarValue;
 use qserv_core::Error;
@@ -24,6 +24,7 @@ use crate::definition::{ArgumentKind, Body, Definition, Form, Returns, TestRules
 use crate::error::external;
 use crate::manual;
 use crate::numbers::{self, Numbers};
+use crate::scisql;
 use crate::sequence::Sequence;
 
 /// The key of the field metadata that names a geometry value's DALI serialisation.
@@ -82,6 +83,23 @@ impl Function {
         }) && some
     }
 
+    /// Whether the last of so many arguments is a binary polygon.
+    fn takes_binary(&self, count: usize) -> bool {
+        let form = self.definition.form(count);
+        form.is_ok_and(|form| count > 0 && form.kind(count - 1) == ArgumentKind::Binary)
+    }
+
+    /// A test against a constant binary polygon as one against its vertices: those the engine's pruning understands.
+    fn with_vertices(&self, args: &[Expr]) -> Option<Expr> {
+        let [lon, lat, Expr::Literal(polygon, _)] = args else { return None };
+        if !self.takes_binary(args.len()) {
+            return None;
+        }
+        let vertices = scisql::binary_vertices(polygon)?.into_iter().map(lit);
+        let args = [lon.clone(), lat.clone()].into_iter().chain(vertices).collect();
+        Some(ScalarUDF::new_from_impl(Self::new(self.definition)).call(args))
+    }
+
     fn evaluate(&self, arguments: &[Numbers], rows: usize) -> Result<ArrayRef> {
         if arguments.iter().filter_map(Numbers::rows).any(|length| length != rows) {
             return Err(external(
@@ -103,7 +121,7 @@ impl Function {
                 Ok(evaluate(arguments, rows))
             }
             // Their arguments are no numbers: they never come here.
-            Body::Coordinate(_) | Body::Values { .. } | Body::Random { .. } | Body::Refused(_) => {
+            Body::Coordinate(_) | Body::Values { .. } | Body::Random { .. } | Body::Refused(_) | Body::Aggregate(_) => {
                 Err(exec_datafusion_err!("{} takes no numbers", self.name))
             }
         }
@@ -156,6 +174,7 @@ impl ScalarUDFImpl for Function {
             Some(ArgumentKind::Numeric) if is_number(data_type) && is_whole => DataType::Int64,
             Some(ArgumentKind::Numeric) if is_number(data_type) => DataType::Float64,
             Some(ArgumentKind::Text | ArgumentKind::Time) if is_text(data_type) => DataType::Utf8,
+            Some(ArgumentKind::Binary) if is_binary(data_type) => DataType::Binary,
             Some(ArgumentKind::Shape) if is_text(data_type) => DataType::Utf8,
             Some(ArgumentKind::Shape) if is_list_of_numbers(data_type) => Returns::Point.data_type(),
             Some(ArgumentKind::Point) if is_list_of_numbers(data_type) => Returns::Point.data_type(),
@@ -175,6 +194,7 @@ impl ScalarUDFImpl for Function {
                 }
                 ArgumentKind::Integer => (is_integer(field.data_type()), "a whole number"),
                 ArgumentKind::Text => (is_text(field.data_type()), "a text"),
+                ArgumentKind::Binary => (is_binary(field.data_type()), "a binary value"),
                 ArgumentKind::Shape => {
                     (is_text(field.data_type()) || is_list_of_numbers(field.data_type()), "a geometry")
                 }
@@ -230,6 +250,9 @@ impl ScalarUDFImpl for Function {
             let call = ScalarFunction::new_udf(function, args);
             return Ok(ExprSimplifyResult::Simplified(Expr::ScalarFunction(call)));
         }
+        if let Some(call) = self.with_vertices(&args) {
+            return Ok(ExprSimplifyResult::Simplified(call));
+        }
         Ok(ExprSimplifyResult::Original(args))
     }
 
@@ -247,6 +270,9 @@ impl ScalarUDFImpl for Function {
         let all_constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if all_constant { 1 } else { args.number_rows };
         let result = match (&self.definition.body, args.args.as_slice()) {
+            (Body::Test { .. }, arguments) if self.takes_binary(arguments.len()) => {
+                scisql::test_binary(arguments, rows).map_err(|error| external(self.definition.explain(error)))?
+            }
             (Body::Coordinate(index), [point]) => Arc::new(coordinate(point, *index, rows)?) as ArrayRef,
             (Body::Values { evaluate, .. }, arguments) => {
                 evaluate(arguments, rows).map_err(|error| external(self.definition.explain(error)))?
@@ -303,7 +329,7 @@ fn constant_value(argument: &ColumnarValue) -> Option<ScalarValue> {
 }
 
 /// Signed and unsigned ones of any width.
-fn is_integer(data_type: &DataType) -> bool {
+pub(crate) fn is_integer(data_type: &DataType) -> bool {
     match data_type {
         DataType::Null => true,
         DataType::Dictionary(_, values) => is_integer(values),
@@ -312,7 +338,7 @@ fn is_integer(data_type: &DataType) -> bool {
     }
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(crate) fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),
@@ -324,7 +350,14 @@ fn is_time(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
 }
 
-fn is_number(data_type: &DataType) -> bool {
+fn is_binary(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Null | DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
+    )
+}
+
+pub(crate) fn is_number(data_type: &DataType) -> bool {
     match data_type {
         DataType::Null => true,
         DataType::Dictionary(_, values) => is_number(values),
@@ -344,7 +377,7 @@ fn is_list_of_numbers(data_type: &DataType) -> bool {
 }
 
 /// What an argument is, for a user who does not know Arrow.
-fn type_in_words(field: &Field) -> String {
+pub(crate) fn type_in_words(field: &Field) -> String {
     if let Some(xtype) = field.metadata().get(XTYPE) {
         return format!("a {xtype}");
     }

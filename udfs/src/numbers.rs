@@ -50,6 +50,15 @@ impl Numbers {
         value.filter(|value| !value.is_nan())
     }
 
+    /// Whether a row has none.
+    #[inline]
+    pub(crate) fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Constant(value) => value.is_none(),
+            Self::Column(column) => row >= column.len() || column.is_null(row),
+        }
+    }
+
     /// The constant, if it is one and not NULL.
     pub(crate) fn constant(&self) -> Option<f64> {
         match self {
