@@ -38,6 +38,7 @@ impl Plain {
         config.options_mut().execution.skip_physical_aggregate_schema_check = true;
         let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
         builder.scalar_functions().get_or_insert_default().extend(qserv_udfs::all());
+        builder.aggregate_functions().get_or_insert_default().extend(qserv_udfs::aggregates());
         let context = SessionContext::new_with_state(builder.build());
         let catalog = Arc::new(MemoryCatalogProvider::new());
         context.register_catalog("plain", Arc::clone(&catalog) as Arc<dyn CatalogProvider>);
