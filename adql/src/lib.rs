@@ -5,7 +5,8 @@
 //! 1. [`translate()`] gets the text, the [`Names`] that exist and the [`Options`]. The tokens come from sqlparser's tokenizer
 //!    under our dialect (`lexical`), which knows what a name, a number and a comment are in ADQL.
 //! 2. `parse` makes the syntax tree (`ast`) by recursive descent over ADQL's grammar. It never tries twice, so time grows
-//!    with length alone, and depth is bounded. The first syntax fault ends it: it says what stands there and what could.
+//!    with length alone, and depth is bounded. A syntax fault says what stands there and what could, and ends its clause; the next
+//!    clause is read on, where there is no doubt where it begins.
 //! 3. `rules` walks the tree for all that grammar does not hold: reserved words, functions and their arguments, where
 //!    aggregates and conditions may stand, geometry. Every fault is noted.
 //! 4. [`check()`] ends here. `translate` goes on and builds sqlparser's tree, the input of the engine's planner: names are
@@ -15,6 +16,13 @@
 //! 5. The answer is a [`Translated`] or the list of [`Fault`]s in the order of the text; each fault's `Display` underlines it.
 //!
 //! [`check_stream`] does steps 1 to 3 for many queries.
+//!
+//! # Two levels
+//!
+//! [`Level::Strict`] is the standard with the declared extensions. [`Level::Service`] takes besides what users of observatories
+//! write where it can mean one thing only, each with a warning that names the standard's form: other dialects' spellings
+//! (`parse::spelling`), reserved words and aliases as names, texts in double quotes, columns beside the key of their table in
+//! GROUP BY (`translate::grouping`), numbers in quotes.
 //!
 //! # Names of output columns
 //!
@@ -63,7 +71,7 @@ use report::Report;
 /// Whether `text` is a valid query: grammar and rules, without looking at any table.
 ///
 /// # Errors
-/// All faults, in the order of the text. A syntax fault hides those of the rules.
+/// All faults, in the order of the text. Syntax faults hide those of the rules.
 pub fn check(text: &str, options: &Options) -> Result<(), Vec<Fault>> {
     let mut report = Report::new(text, options);
     if let Some(query) = parse::parse(text, options, &mut report) {
@@ -75,7 +83,7 @@ pub fn check(text: &str, options: &Options) -> Result<(), Vec<Fault>> {
 /// Translates a query to SQL for the engine.
 ///
 /// # Errors
-/// All faults, in the order of the text. A syntax fault hides those of rules and names.
+/// All faults, in the order of the text. Syntax faults hide those of rules and names.
 pub fn translate(text: &str, names: &dyn Names, options: &Options) -> Result<Translated, Vec<Fault>> {
     let mut report = Report::new(text, options);
     let translated = parse::parse(text, options, &mut report).map(|query| {

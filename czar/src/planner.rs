@@ -127,13 +127,16 @@ impl Planner {
 
     /// A logical plan, restricted, placed and cut into stages.
     async fn physical(&self, prepared: &Prepared, live: &[LiveWorker], logical: LogicalPlan) -> Result<Planned> {
-        let optimized = prepared.state.optimize(&logical).map_err(from_datafusion)?;
+        // The present moment, where a query asks for it, is that of planning.
+        let mut state = prepared.state.clone();
+        state.mark_start_execution();
+        let optimized = state.optimize(&logical).map_err(from_datafusion)?;
         let surroundings =
             Surroundings { live: live.to_vec(), reader: self.reader.clone(), key_cache: self.key_cache.clone() };
         let restricted = restrict(optimized, &surroundings).await?;
 
         let placement = &restricted.placement;
-        let mut builder = SessionStateBuilder::new_from_existing(prepared.state.clone());
+        let mut builder = SessionStateBuilder::new_from_existing(state);
         if let Some(config) = builder.config() {
             config.options_mut().execution.target_partitions = placement.groups();
         }

@@ -6,7 +6,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::Statement;
 use qserv_adql::{Fault, Metadata, NameList, Options, OutputColumn, TypeClass};
 use qserv_core::catalog::tap_schema;
-use qserv_core::catalog::{Column, ColumnType, Snapshot};
+use qserv_core::catalog::{Column, ColumnType, Snapshot, Table, TableKind};
 use qserv_core::query::field_metadata;
 use qserv_core::{Error, Result};
 
@@ -35,12 +35,37 @@ impl Names {
         for (name, database) in &snapshot.databases {
             for table in &database.tables {
                 list.add_described_table(name, &table.table.name, table.table.columns.iter().map(described));
+                placed(&mut list, name, &table.table);
             }
         }
         for (table, _) in tap_schema::tap_schema(snapshot)? {
             list.add_described_table(tap_schema::TAP_SCHEMA, &table.name, table.columns.iter().map(described));
         }
         Ok(Self { list, options: Options::default() })
+    }
+}
+
+/// Tells how the rows of a table are spread over the sky, and which column is its key.
+fn placed(list: &mut NameList, database: &str, table: &Table) {
+    let (position, director) = match &table.kind {
+        TableKind::Director { key, position } => {
+            list.set_key(database, &table.name, key);
+            (Some(position), None)
+        }
+        // A row lies where its director lies; its own position is near that.
+        TableKind::Child { director, position, director_position, .. } => {
+            (position.as_ref().or(director_position.as_ref()), Some(director))
+        }
+        TableKind::Match { .. } | TableKind::Replicated => (None, None),
+    };
+    if let [key] = table.primary_key.as_slice() {
+        list.set_key(database, &table.name, key);
+    }
+    if let Some([lon, lat]) = position {
+        list.set_position(database, &table.name, (lon, lat));
+    }
+    if let Some(director) = director {
+        list.set_director(database, &table.name, director);
     }
 }
 

@@ -5,6 +5,7 @@
 mod faults;
 mod matches;
 mod plans;
+mod refusals;
 mod samples;
 mod scripts;
 mod surveys;

@@ -50,7 +50,7 @@ impl Parser<'_> {
                 let start = left.span;
                 let kind = ExprKind::Binary { left: Box::new(left), operator, right: Box::new(right) };
                 left = self.node(kind, start)?;
-            } else if lowest <= rank::AND && self.is_word(0, "AND") {
+            } else if lowest <= rank::AND && (self.is_word(0, "AND") || self.peek() == &Token::Overlap) {
                 left = self.terms(left, "AND", rank::AND + 1, ExprKind::And)?;
             } else if lowest <= rank::OR && self.is_word(0, "OR") {
                 left = self.terms(left, "OR", rank::OR + 1, ExprKind::Or)?;
@@ -65,7 +65,13 @@ impl Parser<'_> {
     fn terms(&mut self, first: Expr, word: &'static str, rank: u8, make: fn(Vec<Expr>) -> ExprKind) -> Parsed<Expr> {
         let start = first.span;
         let mut terms = vec![first];
-        while self.accept(word) {
+        loop {
+            if rank == rank::AND + 1 && self.peek() == &Token::Overlap {
+                self.liberty(self.span(), "`&&` is written AND in ADQL");
+                self.advance();
+            } else if !self.accept(word) {
+                break;
+            }
             terms.push(self.ranked(rank)?);
         }
         self.node(make(terms), start)
@@ -112,8 +118,7 @@ impl Parser<'_> {
         if self.is_word(0, "NOT") {
             self.advance();
             if self.is_word(0, "NOT") {
-                self.liberties
-                    .push((self.span(), "NOT cannot follow NOT in ADQL; put the second one into parentheses"));
+                self.liberty(self.span(), "NOT cannot follow NOT in ADQL; put the second one into parentheses");
             }
             let operand = self.ranked(rank::NOT)?;
             return self.node(ExprKind::Not(Box::new(operand)), start);
@@ -126,15 +131,27 @@ impl Parser<'_> {
                 let operand = self.ranked(rank::SIGN)?;
                 return self.node(ExprKind::BitNot(Box::new(operand)), start);
             }
-            _ => return self.primary(),
+            _ => return self.converted(),
         };
         self.advance();
         if matches!(self.peek(), Token::Plus | Token::Minus) {
-            self.liberties
-                .push((self.span(), "a sign cannot follow a sign in ADQL; put the second one into parentheses"));
+            self.liberty(self.span(), "a sign cannot follow a sign in ADQL; put the second one into parentheses");
         }
         let operand = self.ranked(rank::SIGN)?;
         self.node(ExprKind::Sign { minus, operand: Box::new(operand) }, start)
+    }
+
+    /// An operand, and the type that `::` makes of it.
+    fn converted(&mut self) -> Parsed<Expr> {
+        let start = self.span();
+        let mut operand = self.primary()?;
+        while self.peek() == &Token::DoubleColon {
+            self.liberty(self.span(), "a type is changed with CAST(.. AS ..) in ADQL");
+            self.advance();
+            let (target, target_span) = self.cast_target()?;
+            operand = self.node(ExprKind::Cast { operand: Box::new(operand), target, target_span }, start)?;
+        }
+        Ok(operand)
     }
 
     fn primary(&mut self) -> Parsed<Expr> {
@@ -145,6 +162,15 @@ impl Parser<'_> {
                 self.node(ExprKind::Number(number.clone()), start)
             }
             Token::SingleQuotedString(text) => {
+                self.advance();
+                if self.peek() == &Token::Period {
+                    return self
+                        .fail(start, "a name stands without quotes or in double quotes; single quotes make a text");
+                }
+                self.node(ExprKind::Text(text.clone()), start)
+            }
+            Token::NationalStringLiteral(text) => {
+                self.liberty(start, "a text has no letter before its quotes in ADQL");
                 self.advance();
                 self.node(ExprKind::Text(text.clone()), start)
             }
@@ -182,10 +208,14 @@ impl Parser<'_> {
             let query = self.subquery()?;
             return self.node(ExprKind::Exists(Box::new(query)), start);
         }
+        if self.is_any_word(0, &["LEFT", "RIGHT"]) && self.peek_at(1) == &Token::LParen {
+            return self.call();
+        }
         if lexical::is_structural(word) {
             self.could_be("a value, a column or a function");
             let mut problem = self.unexpected();
-            if !self.is_any_word(0, &["FROM", "WHERE", "AND", "OR", "THEN", "ELSE", "END"]) {
+            let frame = self.is_any_word(0, &["FROM", "WHERE", "AND", "OR", "THEN", "ELSE", "END"]);
+            if !frame && self.clause_at(self.at).is_none() {
                 problem.message = format!("{} is a reserved word and cannot stand here", word.to_ascii_uppercase());
                 problem.suggestions = vec![format!("\"{word}\"")];
             }
@@ -196,6 +226,10 @@ impl Parser<'_> {
         }
         if matches!(self.peek_at(1), Token::SingleQuotedString(_)) {
             return self.typed_text();
+        }
+        if self.is_word(0, "CURRENT_TIMESTAMP") && self.peek_at(1) != &Token::Period {
+            self.advance();
+            return self.now(start);
         }
         self.column()
     }
@@ -219,7 +253,7 @@ impl Parser<'_> {
                 return self.fail(start, "a word cannot stand before a text");
             }
         };
-        self.liberties.push((start, "a typed text is no ADQL; write CAST('...' AS TIMESTAMP)"));
+        self.liberty(start, "a typed text is no ADQL; write CAST('...' AS TIMESTAMP)");
         self.advance();
         let operand = self.primary()?;
         self.node(ExprKind::Cast { operand: Box::new(operand), target, target_span: start }, start)
@@ -317,7 +351,7 @@ impl Parser<'_> {
             "REAL" => CastTarget::Real,
             "DOUBLE" => {
                 if !self.accept("PRECISION") {
-                    self.liberties.push((start, "the type is called DOUBLE PRECISION in ADQL"));
+                    self.liberty(start, "the type is called DOUBLE PRECISION in ADQL");
                 }
                 CastTarget::Double
             }

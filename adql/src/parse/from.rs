@@ -55,7 +55,10 @@ impl Parser<'_> {
         } else if self.accept("USING") {
             JoinCondition::Using(self.name_list("column name")?)
         } else if kind == JoinKind::Inner {
-            self.liberties.push((span, "a join needs ON or USING unless it is NATURAL"));
+            self.liberty(
+                span,
+                "a join needs ON or USING unless it is NATURAL; without, each row meets every other, as with CROSS JOIN",
+            );
             JoinCondition::None
         } else {
             return Err(self.unexpected());
@@ -122,7 +125,7 @@ impl Parser<'_> {
     /// What has been read in parentheses: with an alias it is a derived table, the query of all columns of the join.
     fn nested_join(&mut self, joined: Joined, start: Span) -> Parsed<Relation> {
         if joined.joins.is_empty() && !matches!(joined.first, Relation::Nested(_)) {
-            self.liberties.push((self.since(start), "parentheses in FROM hold a join or a query in ADQL"));
+            self.liberty(self.since(start), "parentheses in FROM hold a join or a query in ADQL");
             return Ok(Relation::Nested(Box::new(joined)));
         }
         let Some(alias) = self.table_alias()? else { return Ok(Relation::Nested(Box::new(joined))) };
@@ -202,7 +205,7 @@ impl Parser<'_> {
     fn derived(&mut self, query: Query) -> Parsed<Relation> {
         let alias = self.table_alias()?;
         if alias.is_none() {
-            self.liberties.push((query.span, "a query in FROM needs an alias in ADQL"));
+            self.liberty(query.span, "a query in FROM needs an alias in ADQL");
         }
         Ok(Relation::Derived { query: Box::new(query), alias })
     }

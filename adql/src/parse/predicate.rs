@@ -28,6 +28,9 @@ impl Parser<'_> {
             Token::LtEq => Comparison::LessOrEqual,
             Token::Gt => Comparison::Greater,
             Token::GtEq => Comparison::GreaterOrEqual,
+            // `!<` and `!>`: not less is greater or equal, NULL included.
+            Token::ExclamationMark if self.peek_at(1) == &Token::Lt => Comparison::GreaterOrEqual,
+            Token::ExclamationMark if self.peek_at(1) == &Token::Gt => Comparison::LessOrEqual,
             _ => return None,
         })
     }
@@ -37,7 +40,11 @@ impl Parser<'_> {
         let left = Box::new(left);
         if let Some(operator) = self.comparison() {
             if self.peek() == &Token::DoubleEq {
-                self.liberties.push((self.span(), "equality is written = in ADQL"));
+                self.liberty(self.span(), "equality is written = in ADQL");
+            }
+            if self.peek() == &Token::ExclamationMark {
+                self.liberty(self.span(), "`!<` is written >= and `!>` is written <= in ADQL");
+                self.advance();
             }
             self.advance();
             if self.is_any_word(0, &["ANY", "SOME", "ALL"]) && self.peek_at(1) == &Token::LParen {

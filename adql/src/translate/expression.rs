@@ -220,6 +220,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
             let message = format!("the query behind IN has one column, not {}", outputs.len());
             self.report.fault(value_span.union(&query.span), message);
         }
+        if let Some(output) = outputs.first() {
+            let other = Value { class: output.class, ..Value::null() };
+            self.comparable(&value, &other, value_span.union(&query.span));
+        }
         let both_boolean = outputs.first().is_some_and(|output| output.class == TypeClass::Boolean);
         let expr = if both_boolean { value } else { value.number() };
         Value::boolean(SqlExpr::InSubquery {

@@ -73,6 +73,18 @@ pub(crate) fn world() -> NameList {
     names.add_table("dp1", "Visit", [("visit", Integer), ("band", Text), ("obsStart", Timestamp), ("pointing", Point)]);
     names.add_table("pt11", "Object", [("objectId", Integer), ("ra_PS", Float), ("decl_PS", Float), ("size", Integer)]);
     names.add_table("tap_schema", "tables", [("schema_name", Text), ("table_name", Text)]);
+    names.set_key("dp1", "Object", "objectId");
+    names.set_key("dp1", "Source", "sourceId");
+    names.set_key("dp1", "Visit", "visit");
+    names.set_position("dp1", "Object", ("coord_ra", "coord_dec"));
+    names.set_position("dp1", "Source", ("ra", "dec"));
+    names.set_director("dp1", "Source", "Object");
+    names.set_key("pt11", "Object", "objectId");
+    names.set_position("pt11", "Object", ("ra_PS", "decl_PS"));
+    names.add_table("pt11", "ForcedSource", [("objectId", Integer), ("psFlux", Float)]);
+    names.set_director("pt11", "ForcedSource", "Object");
+    names.add_table("odd", "say \"hi\"", [("a \"b\"", Integer)]);
+    names.add_table("tap_schema", "columns", [("column_name", Text), ("size", Integer)]);
     names.add_table("odd", "Twins", [("id", Integer), ("Id", Integer), ("odd name", Text)]);
     names
 }
@@ -122,13 +134,24 @@ fn faults_of_names_and_types() {
 }
 
 #[test]
+fn names_of_all_kinds() {
+    run("names.txt", |query| translated(query, &Options::default()));
+}
+
+#[test]
+fn restrictors_of_the_sky() {
+    run("areaspec.txt", |query| translated(query, &Options::default()));
+}
+
+#[test]
 fn a_default_database() {
     let options = Options { default_database: Some("PT11".to_owned()), ..Options::default() };
     assert_eq!(
         translated("SELECT ra_ps FROM object", &options),
         r#"SELECT "pt11"."Object"."ra_PS" FROM "pt11"."Object""#
     );
-    assert!(translated("SELECT visit FROM Source", &options).contains("no table `Source` in pt11"));
+    assert!(translated("SELECT visit FROM Source", &options).contains(r#""dp1"."Source""#));
+    assert!(translated("SELECT visit FROM Sourze", &options).contains("no table `Sourze`; did you mean `dp1.Source`"));
     assert!(translated("SELECT visit FROM dp1.Source", &options).starts_with("SELECT"));
     let nowhere = Options { default_database: Some("nowhere".to_owned()), ..Options::default() };
     assert!(translated("SELECT visit FROM Source", &nowhere).contains("`nowhere` does not exist"));
@@ -155,7 +178,7 @@ fn declared_functions() {
     let faults = check("SELECT my_dist(a), mydist(a, b) FROM t", &options).unwrap_err();
     assert_eq!(faults.len(), 2);
     assert_eq!(faults[0].expected, ["my_dist(x DOUBLE, y DOUBLE) -> DOUBLE"]);
-    assert_eq!(faults[1].suggestions, ["my_dist"]);
+    assert_eq!(faults[1].suggestions, ["my_dist(x DOUBLE, y DOUBLE) -> DOUBLE"]);
 }
 
 #[test]

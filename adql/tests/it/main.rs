@@ -1,6 +1,7 @@
 //! The crate's tests over data files (`tests/data`) and over random text.
 
 mod cases;
+mod clauses;
 mod grammar;
 mod metadata;
 mod random;
