@@ -22,9 +22,12 @@
 //! rows. [`signatures`] gives those that users call to TAP's capabilities and to the ADQL checker,
 //! and [`manual`] writes the page of the manual.
 //!
+//! `arithmetic` holds functions that are no user's: rules put them in the places of operators and casts, see [`arithmetic::analyzer`].
+//!
 //! What is absent: sphere geometry itself (it is `qserv_core::sky`), rows of tables, chunks.
 
 mod aggregate;
+pub mod arithmetic;
 mod containment;
 mod definition;
 pub mod error;

@@ -87,12 +87,14 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 /// A session with all our functions, not yet told of any worker.
 #[must_use]
 pub fn builder(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionStateBuilder {
-    SessionStateBuilder::new()
+    let mut builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_physical_optimizer_rules(physical_rules())
-        .with_functions_added()
+        .with_functions_added();
+    *builder.analyzer() = Some(qserv_udfs::arithmetic::analyzer());
+    builder
 }
 
 /// Adds our functions to a builder's own lists, which `with_scalar_functions` and `with_aggregate_functions` would replace.
@@ -102,7 +104,9 @@ trait AddFunctions {
 
 impl AddFunctions for SessionStateBuilder {
     fn with_functions_added(mut self) -> Self {
-        self.scalar_functions().get_or_insert_default().extend(qserv_udfs::all());
+        let functions = self.scalar_functions().get_or_insert_default();
+        functions.extend(qserv_udfs::all());
+        functions.extend(qserv_udfs::arithmetic::functions());
         self.aggregate_functions().get_or_insert_default().extend(qserv_udfs::aggregates());
         self
     }
