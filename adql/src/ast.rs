@@ -119,9 +119,21 @@ pub(crate) struct Joined {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Relation {
-    Table { path: Path, alias: Option<Name> },
-    Derived { query: Box<Query>, alias: Option<Name> },
+    Table {
+        path: Path,
+        alias: Option<Name>,
+    },
+    Derived {
+        query: Box<Query>,
+        alias: Option<Name>,
+    },
     Nested(Box<Joined>),
+    /// `table TABLESAMPLE(percent)`: so many per cent of a table's rows, by chance.
+    Sampled {
+        table: Box<Relation>,
+        percent: String,
+        span: Span,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

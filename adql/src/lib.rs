@@ -24,6 +24,12 @@
 //! (`parse::spelling`), reserved words and aliases as names, texts in double quotes, columns beside the key of their table in
 //! GROUP BY (`translate::grouping`), numbers in quotes.
 //!
+//! # What the engine is asked for
+//!
+//! The statement is plain SQL with these functions of the engine's own: `qserv_finite(x)` (NULL unless x is a finite number) around the
+//! standard's functions of DOUBLEs, `qserv_random(seed)`, and the `qserv_` functions of geometry. It counts on an engine in
+//! which whole numbers do not wrap around and a division by zero is NULL.
+//!
 //! # Names of output columns
 //!
 //! A column keeps the catalog's name in the catalog's letter case; an alias is kept as it was written. A function call is

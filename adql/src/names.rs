@@ -43,6 +43,15 @@ impl TypeClass {
         }
     }
 
+    /// Whether values of both classes can be values of one column, booleans as the numbers 0 and 1.
+    pub(crate) fn goes_with(self, other: Self) -> bool {
+        let both = |is: fn(Self) -> bool| is(self) && is(other);
+        self == other
+            || both(Self::may_be_number)
+            || both(|class| matches!(class, Self::Circle | Self::Polygon))
+            || !self.clashes_with(other)
+    }
+
     /// What the class is called in a fault.
     pub(crate) fn noun(self) -> &'static str {
         match self {

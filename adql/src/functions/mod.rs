@@ -91,6 +91,14 @@ pub(crate) fn find<'o>(
     if forms.is_empty() { Err(Unresolved::Unknown) } else { Err(Unresolved::WrongCount(forms)) }
 }
 
+/// Whether a function of this name makes one value of many rows.
+pub(crate) fn is_aggregate(name: &str, declared: &[FunctionSignature]) -> bool {
+    match standard(name) {
+        Some(function) => function.kind == Kind::Aggregate,
+        None => declared.iter().any(|signature| signature.aggregate && signature.name.eq_ignore_ascii_case(name)),
+    }
+}
+
 /// The names of functions near to one that does not exist.
 pub(crate) fn near(name: &str, declared: &[FunctionSignature]) -> Vec<String> {
     let names = all().iter().map(|function| function.name).chain(declared.iter().map(|signature| &*signature.name));

@@ -7,18 +7,19 @@ use crate::ast::{CastTarget, Expr, ExprKind, Operator, Query};
 use crate::lexical;
 use crate::report::Problem;
 
-/// The ranks of operators, weakest first; an operator takes operands of a higher rank.
+/// The ranks of operators, weakest first; an operator takes operands of a higher rank. Those of bits are MySQL's and
+/// MariaDB's: PostgreSQL, whose `^` is a power, has that one in the same place.
 pub(super) mod rank {
     pub(crate) const OR: u8 = 1;
     pub(crate) const AND: u8 = 2;
     pub(crate) const NOT: u8 = 3;
     pub(crate) const PREDICATE: u8 = 4;
     pub(crate) const BIT_OR: u8 = 5;
-    pub(crate) const BIT_XOR: u8 = 6;
-    pub(crate) const BIT_AND: u8 = 7;
-    pub(crate) const SHIFT: u8 = 8;
-    pub(crate) const SUM: u8 = 9;
-    pub(crate) const PRODUCT: u8 = 10;
+    pub(crate) const BIT_AND: u8 = 6;
+    pub(crate) const SHIFT: u8 = 7;
+    pub(crate) const SUM: u8 = 8;
+    pub(crate) const PRODUCT: u8 = 9;
+    pub(crate) const BIT_XOR: u8 = 10;
     pub(crate) const SIGN: u8 = 11;
 }
 

@@ -115,11 +115,40 @@ impl Parser<'_> {
             let span = path.first().map_or(self.span(), |name| name.span).union(&self.previous_span());
             return self.fail(span, "functions cannot stand in FROM; only tables and queries in parentheses can");
         }
+        // Before the alias, as in DaCHS, or behind it.
+        let before = self.sample()?;
         let alias = self.table_alias()?;
-        if self.is_word(0, "TABLESAMPLE") {
-            return self.fail(self.span(), "TABLESAMPLE is not answered by this version");
+        let sample = if before.is_some() { before } else { self.sample()? };
+        let table = Relation::Table { path, alias };
+        Ok(match sample {
+            Some((percent, span)) => Relation::Sampled { table: Box::new(table), percent, span },
+            None => table,
+        })
+    }
+
+    /// `TABLESAMPLE(percent)`, if it comes next; `BERNOULLI` before the parenthesis says what is meant anyway.
+    fn sample(&mut self) -> Parsed<Option<(String, Span)>> {
+        let has_method = self.is_any_word(1, &["BERNOULLI", "SYSTEM"]) && self.peek_at(2) == &Token::LParen;
+        if !self.is_word(0, "TABLESAMPLE") || !(self.peek_at(1) == &Token::LParen || has_method) {
+            return Ok(None);
         }
-        Ok(Relation::Table { path, alias })
+        self.advance();
+        if has_method {
+            self.advance();
+        }
+        self.expect_token(&Token::LParen, "`(`")?;
+        let span = self.span();
+        let Token::Number(percent, _) = self.peek() else {
+            self.could_be("a number of per cent");
+            return Err(self.unexpected());
+        };
+        let percent = percent.clone();
+        if !percent.parse::<f64>().is_ok_and(|percent| percent <= 100.0) {
+            return self.fail(span, "TABLESAMPLE takes 0 to 100 per cent of the rows");
+        }
+        self.advance();
+        self.expect_close()?;
+        Ok(Some((percent, span)))
     }
 
     /// What has been read in parentheses: with an alias it is a derived table, the query of all columns of the join.

@@ -379,6 +379,7 @@ impl Parser<'_> {
         match self.peek_at(1) {
             Token::Number(..) => self.is_word(0, "LIMIT"),
             Token::LParen => self.is_any_word(0, &["TABLESAMPLE", "OVER", "FILTER"]),
+            Token::Word(_) if self.is_any_word(1, &["BERNOULLI", "SYSTEM"]) => self.is_word(0, "TABLESAMPLE"),
             _ => false,
         }
     }

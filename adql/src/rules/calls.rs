@@ -11,9 +11,10 @@ impl Rules<'_, '_, '_> {
     pub(super) fn call(&mut self, call: &Call, span: Span, context: Context) {
         // `*` stands for the one argument of COUNT.
         let count = if call.star { 1 } else { call.arguments.len() };
-        let function = match functions::find(&call.name.text, count, &self.options.functions) {
-            Ok(Callable::Standard(function)) => Some(function),
-            Ok(Callable::Declared(_)) => None,
+        let (function, kind) = match functions::find(&call.name.text, count, &self.options.functions) {
+            Ok(Callable::Standard(function)) => (Some(function), function.kind),
+            Ok(Callable::Declared(signature)) if signature.aggregate => (None, Kind::Aggregate),
+            Ok(Callable::Declared(_)) => (None, Kind::Scalar),
             Err(unresolved) => {
                 self.unresolved(call, count, unresolved);
                 self.values(&call.arguments, context);
@@ -24,7 +25,6 @@ impl Rules<'_, '_, '_> {
             self.misplaced_areaspec(call, span);
             return;
         }
-        let kind = function.map_or(Kind::Scalar, |function| function.kind);
         let name = call.name.text.to_ascii_uppercase();
         if call.star && function.is_none_or(|function| function.name != "COUNT") {
             self.report.fault(span, format!("only COUNT takes `*`, {name} does not"));

@@ -117,6 +117,7 @@ impl Rules<'_, '_, '_> {
                 alias.iter().for_each(|name| self.name(name));
             }
             Relation::Nested(joined) => self.joined(joined),
+            Relation::Sampled { table, .. } => self.relation(table),
         }
     }
 

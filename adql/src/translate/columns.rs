@@ -10,7 +10,7 @@ use super::tables::{Found, find};
 use super::value::Value;
 use super::{Translator, sql};
 use crate::ast::{Expr, ExprKind, Name};
-use crate::functions::{self, Kind};
+use crate::functions::{self, FunctionSignature};
 use crate::names::TypeClass;
 use crate::nearest;
 use crate::options::Level;
@@ -206,7 +206,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
             self.report.lenient(name.span, format!("`{}` is an alias; ADQL knows it in ORDER BY only", name.text));
         }
-        if matches!(clause, "WHERE" | "GROUP BY") && is_aggregated(expr) {
+        if matches!(clause, "WHERE" | "GROUP BY") && is_aggregated(expr, &self.options.functions) {
             self.report.fault(name.span, format!("`{}` is an aggregate, which cannot stand in {clause}", name.text));
             return Some(Value::null());
         }
@@ -316,12 +316,9 @@ fn has_window(expr: &Expr) -> bool {
 }
 
 /// Whether the value is made of many rows.
-pub(super) fn is_aggregated(expr: &Expr) -> bool {
+pub(super) fn is_aggregated(expr: &Expr, declared: &[FunctionSignature]) -> bool {
     expr.any(&|expr| match &expr.kind {
-        ExprKind::Call(call) => {
-            call.over.is_none()
-                && functions::standard(&call.name.text).is_some_and(|function| function.kind == Kind::Aggregate)
-        }
+        ExprKind::Call(call) => call.over.is_none() && functions::is_aggregate(&call.name.text, declared),
         _ => false,
     })
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr as SqlExpr, Join as SqlJoin, JoinConstraint, JoinOperator, TableFactor, TableWithJoins,
+    BinaryOperator, Expr as SqlExpr, Join as SqlJoin, JoinConstraint, JoinOperator, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
 use sqlparser::tokenizer::Span;
 
@@ -202,6 +203,7 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
     fn relation(&mut self, relation: &'q ast::Relation) -> (TableFactor, Vec<Visible>) {
         match relation {
             ast::Relation::Table { path, alias } => self.named_table(path, alias.as_ref()),
+            ast::Relation::Sampled { table, percent, .. } => self.sampled(table, percent),
             ast::Relation::Derived { query, alias } => {
                 // The tables beside it cannot be named inside.
                 let scope = self.scopes.pop();
@@ -270,6 +272,38 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
             self.tables.push(table);
         }
         (factor, self.push(relation))
+    }
+
+    /// A table by chance: the query of those of its rows that a random number selects.
+    fn sampled(&mut self, table: &'q ast::Relation, percent: &str) -> (TableFactor, Vec<Visible>) {
+        let (relation, visible) = self.relation(table);
+        let Some(sampled) = self.scopes.last_mut().and_then(|scope| {
+            let number = scope.relations.len();
+            scope.relations.last_mut().map(|sampled| (number, sampled))
+        }) else {
+            return (relation, visible);
+        };
+        let (number, sampled) = sampled;
+        let ident = match sampled.qualifier.as_slice() {
+            [alias] => alias.clone(),
+            _ => sql::name(&format!("sample_{number}"), Span::empty()),
+        };
+        sampled.qualifier = vec![ident.clone()];
+        let fraction = percent.parse::<f64>().unwrap_or(100.0) / 100.0;
+        let selection = sql::binary(sql::call("random", []), BinaryOperator::Lt, sql::number(&format!("{fraction:?}")));
+        let select = Select {
+            projection: vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
+            from: vec![TableWithJoins { relation, joins: vec![] }],
+            selection: Some(selection),
+            ..sql::select()
+        };
+        let factor = TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(sql::query(SetExpr::Select(Box::new(select)))),
+            alias: Some(sql::alias(ident)),
+            sample: None,
+        };
+        (factor, visible)
     }
 
     fn push(&mut self, relation: Relation<'n>) -> Vec<Visible> {

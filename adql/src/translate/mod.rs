@@ -3,6 +3,7 @@
 
 mod areaspec;
 mod call;
+mod cast;
 mod columns;
 mod expression;
 mod from;

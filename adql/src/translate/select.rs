@@ -14,6 +14,7 @@ use super::query::order_item;
 use super::scope::{AliasUse, Scope, Visible};
 use super::{OutputColumn, Translator, sql};
 use crate::ast::{Call, Comparison, Expr, ExprKind, Item, Name, OrderItem, Select};
+use crate::functions::FunctionSignature;
 use crate::names::{Metadata, TypeClass};
 use crate::options::Level;
 
@@ -65,7 +66,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             self.condition(filter)
         });
         let mut keys = self.group_by(select);
-        if is_grouped(select, order_by) {
+        if is_grouped(select, order_by, &self.options.functions) {
             let equalities = equalities(&from, selection.as_ref());
             self.begin_grouping(&keys, &equalities);
         }
@@ -136,7 +137,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             let key = match expr.as_position() {
                 Some(position) => match self.listed(select, position) {
                     Some(listed) => {
-                        if is_aggregated(listed) {
+                        if is_aggregated(listed, &self.options.functions) {
                             self.report.fault(expr.span, "an aggregate cannot stand in GROUP BY");
                         }
                         self.set_alias_use(AliasUse::No);
@@ -444,12 +445,12 @@ fn name_uniquely(columns: &mut [Column<'_>]) {
     }
 }
 
-fn is_grouped(select: &Select, order_by: &[OrderItem]) -> bool {
-    let aggregated = |item: &Item| matches!(item, Item::Expr { expr, .. } if is_aggregated(expr));
+fn is_grouped(select: &Select, order_by: &[OrderItem], declared: &[FunctionSignature]) -> bool {
+    let aggregated = |item: &Item| matches!(item, Item::Expr { expr, .. } if is_aggregated(expr, declared));
     !select.group_by.is_empty()
         || select.having.is_some()
         || select.items.iter().any(aggregated)
-        || order_by.iter().any(|item| is_aggregated(&item.expr))
+        || order_by.iter().any(|item| is_aggregated(&item.expr, declared))
 }
 
 /// The keys as the engine wants them: a constant would be taken for a position, so it is given as its position.

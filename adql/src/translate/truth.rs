@@ -24,7 +24,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
             _ => {
                 self.comparable(&left_value, &right_value, span);
-                compare(left_value.sql, operator, right_value.sql)
+                return Value::boolean(compare_texts(left_value, left, operator, right_value, right));
             }
         };
         Value::boolean(compared)
@@ -90,8 +90,17 @@ impl<'q> Translator<'q, '_, '_, '_> {
             let item = self.literal_beside(item, expr, value.class, true);
             let item = self.beside(&value, item, expr);
             self.comparable(&value, &item, value_span.union(&expr.span));
-            items.push(item);
+            match expr.as_text().and_then(without_blanks) {
+                Some(text) if value.class == TypeClass::Text => {
+                    items.push(Value::new(sql::text(text), TypeClass::Text));
+                    if !value.padded {
+                        items.push(item);
+                    }
+                }
+                _ => items.push(unpadded(item)),
+            }
         }
+        let value = unpadded(value);
         // One item that is neither 0 nor 1 makes numbers of all.
         let booleans = items.iter().all(|item| item.is_truth() || item.class == TypeClass::Other);
         let (expr, list) = if value.is_truth() && !booleans {
@@ -104,13 +113,13 @@ impl<'q> Translator<'q, '_, '_, '_> {
 
     pub(super) fn between(&mut self, value: &'q Expr, low: &'q Expr, high: &'q Expr, negated: bool) -> Value {
         let span = value.span;
-        let value = self.expr(value).number();
+        let value = unpadded(self.expr(value).number());
         let mut bounds = Vec::new();
         for bound in [low, high] {
             let bound_value = self.expr_beside(value.class, bound).number();
             let bound_value = self.literal_beside(bound_value, bound, value.class, false);
             self.comparable(&value, &bound_value, span.union(&bound.span));
-            bounds.push(Box::new(bound_value.sql));
+            bounds.push(Box::new(unpadded(bound_value).sql));
         }
         let (Some(high), Some(low)) = (bounds.pop(), bounds.pop()) else { return Value::null() };
         Value::boolean(SqlExpr::Between { expr: Box::new(value.sql), negated, low, high })
@@ -123,6 +132,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let right = self.beside(&left, right_value, right);
         let (left, right) =
             if left.is_truth() == right.is_truth() { (left, right) } else { (left.number(), right.number()) };
+        let (left, right) = (unpadded(left), unpadded(right));
         let (left, right) = (Box::new(sql::operand(left.sql)), Box::new(sql::operand(right.sql)));
         Value::boolean(if negated {
             SqlExpr::IsNotDistinctFrom(left, right)
@@ -167,7 +177,8 @@ impl<'q> Translator<'q, '_, '_, '_> {
                         SqlValue::SingleQuotedString(text) => Box::new(sql::text(&escaped_pattern(&text, *escape))),
                         value => Box::new(SqlExpr::Value(value.with_empty_span())),
                     },
-                    pattern => Box::new(pattern),
+                    // A backslash of a pattern that is computed is a backslash too.
+                    pattern => Box::new(sql::call("replace", [pattern, sql::text("\\"), sql::text("\\\\")])),
                 }
             }
         };
@@ -283,6 +294,47 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
         }
     }
+}
+
+/// A comparison of values that are no booleans. Blanks at the end of a text do not count if one of both texts is of a fixed
+/// length, and for equality with a text that is written out with them.
+fn compare_texts(left: Value, left_expr: &Expr, operator: Comparison, right: Value, right_expr: &Expr) -> SqlExpr {
+    let padded = left.padded || right.padded;
+    let mut sides = [(left, left_expr), (right, right_expr)];
+    if padded {
+        let [left, right] = sides.map(|(value, expr)| match expr.as_text().and_then(without_blanks) {
+            Some(text) => sql::text(text),
+            None => unpadded(value).sql,
+        });
+        return compare(left, operator, right);
+    }
+    let is_equality = matches!(operator, Comparison::Equal | Comparison::NotEqual);
+    let texts = sides.iter().all(|(value, _)| value.class == TypeClass::Text);
+    if is_equality && texts {
+        if sides[0].1.as_text().is_some() {
+            sides.swap(0, 1);
+        }
+        let [(value, _), (constant, expr)] = &sides;
+        if let Some(text) = expr.as_text().and_then(without_blanks) {
+            return SqlExpr::InList {
+                expr: Box::new(sql::operand(value.sql.clone())),
+                list: vec![sql::text(text), constant.sql.clone()],
+                negated: operator == Comparison::NotEqual,
+            };
+        }
+    }
+    let [(left, _), (right, _)] = sides;
+    compare(left.sql, operator, right.sql)
+}
+
+/// A text without the blanks at its end, if it has any.
+fn without_blanks(text: &str) -> Option<&str> {
+    text.ends_with(' ').then(|| text.trim_end_matches(' '))
+}
+
+/// A text of a fixed length without the blanks that fill it up.
+fn unpadded(value: Value) -> Value {
+    if value.padded { Value::new(sql::call("rtrim", [value.sql]), value.class) } else { value }
 }
 
 fn other_as_number(other: Value, constant: f64) -> SqlExpr {

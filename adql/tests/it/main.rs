@@ -2,6 +2,7 @@
 
 mod cases;
 mod clauses;
+mod functions;
 mod grammar;
 mod metadata;
 mod random;
