@@ -52,8 +52,9 @@ impl Translator<'_, '_, '_, '_> {
         let Some(grouping) = self.scopes.last_mut().and_then(|scope| scope.grouping.take()) else { return Vec::new() };
         let mut added = Vec::new();
         let mut seen = HashSet::new();
+        let declared = &self.options.functions;
         let only_having =
-            select.group_by.is_empty() && select.having.as_ref().is_some_and(|having| !is_aggregated(having));
+            select.group_by.is_empty() && select.having.as_ref().is_some_and(|having| !is_aggregated(having, declared));
         for Ungrouped { span, name, dependent, star } in grouping.ungrouped {
             match dependent {
                 Some(column) if self.report.level() == Level::Service => {

@@ -220,7 +220,10 @@ async fn whole_plans() {
             "30001 :Int64",
         ),
         ("SELECT id FROM t WHERE whole + 1 IN (SELECT zero + 8 FROM t)", "1 :Int64"),
-        ("SELECT whole + 1 AS n FROM t WHERE id = 1 UNION ALL SELECT small - 30000 FROM t WHERE id = 1", "8 :Int64 0 :Int64"),
+        (
+            "SELECT whole + 1 AS n FROM t WHERE id = 1 UNION ALL SELECT small - 30000 FROM t WHERE id = 1",
+            "8 :Int64 0 :Int64",
+        ),
         ("SELECT whole / zero AS q, COUNT(*) FROM t GROUP BY whole / zero", "NULL :Int32 3 :Int64"),
         ("SELECT COUNT(*) FROM t WHERE text = '12' OR CAST(id AS VARCHAR) = '1'", "1 :Int64"),
     ] {
