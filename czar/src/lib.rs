@@ -15,6 +15,7 @@
 //! Absent: HTTP and TAP (protocols see the czar as a `QueryService`), loading, any state that is not in the catalog or
 //! the store.
 
+mod functions;
 mod planner;
 mod schema;
 mod service;
@@ -22,6 +23,7 @@ mod settings;
 mod subqueries;
 mod translate;
 
+pub use functions::functions;
 pub use service::{Czar, Parts};
 pub use settings::QuerySettings;
 pub use translate::{Names, Output, translate};

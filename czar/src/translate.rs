@@ -10,6 +10,8 @@ use qserv_core::catalog::{Column, ColumnType, Snapshot, Table, TableKind};
 use qserv_core::query::field_metadata;
 use qserv_core::{Error, Result};
 
+use crate::functions::functions;
+
 /// What a snapshot calls its databases, tables and columns.
 #[derive(Debug, Clone)]
 pub struct Names {
@@ -41,7 +43,7 @@ impl Names {
         for (table, _) in tap_schema::tap_schema(snapshot)? {
             list.add_described_table(tap_schema::TAP_SCHEMA, &table.name, table.columns.iter().map(described));
         }
-        Ok(Self { list, options: Options::default() })
+        Ok(Self { list, options: Options { functions: functions(), ..Options::default() } })
     }
 }
 
