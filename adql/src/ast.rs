@@ -3,6 +3,8 @@
 //! It holds ADQL and nothing else, so that the passes behind it can match every case. AND, OR, joins and set operations
 //! are flat lists: long chains of them make the tree wider, never deeper.
 
+mod places;
+
 use sqlparser::tokenizer::Span;
 
 /// An identifier.

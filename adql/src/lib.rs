@@ -59,6 +59,7 @@ mod names;
 mod nearest;
 mod options;
 mod parse;
+mod print;
 mod report;
 mod rules;
 mod translate;
@@ -70,6 +71,7 @@ pub use fault::Fault;
 pub use functions::{FunctionSignature, Parameter, SignatureError, scisql, scisql_unit};
 pub use names::{Column, Metadata, NameList, Names, TypeClass};
 pub use options::{Level, Options};
+pub use print::format_stream;
 pub use translate::{OutputColumn, TableName, Translated};
 
 use report::Report;
@@ -99,6 +101,51 @@ pub fn translate(text: &str, names: &dyn Names, options: &Options) -> Result<Tra
     let warnings = report.finish()?;
     // Without a tree there is a fault, and the line above has returned it.
     translated.map(|translated| Translated { warnings, ..translated }).ok_or_else(Vec::new)
+}
+
+/// The query in one line and in one form: keywords in upper case, `AS` in front of every alias, `<>` for `!=`, no comments, and
+/// names as they are written. It parses to the same query, so that [`same_query`] holds of both.
+///
+/// ```
+/// use qserv_adql::{Options, normalize};
+///
+/// let text = normalize("select a.*, b+1 c from t a -- all\nwhere b!=2", &Options::default()).expect("a query");
+/// assert_eq!(text, "SELECT a.*, b + 1 AS c FROM t AS a WHERE b <> 2");
+/// ```
+///
+/// # Errors
+/// The faults of the grammar; the rules are not looked at.
+pub fn normalize(text: &str, options: &Options) -> Result<String, Vec<Fault>> {
+    parsed(text, options).map(|query| print::one_line(&query))
+}
+
+/// The query in the form of [`normalize`], with a line for each clause.
+///
+/// # Errors
+/// As [`normalize`].
+pub fn format(text: &str, options: &Options) -> Result<String, Vec<Fault>> {
+    parsed(text, options).map(|query| print::lines(&query))
+}
+
+/// Whether two texts are the same query: the same syntax tree. Blanks, comments, the letter case of keywords and words that say
+/// nothing (`INNER`, `ALL` behind SELECT) make no difference; parentheses, names and the order of things do.
+///
+/// # Errors
+/// The faults of the first text that the grammar does not take.
+pub fn same_query(one: &str, other: &str, options: &Options) -> Result<bool, Vec<Fault>> {
+    let mut queries = (parsed(one, options)?, parsed(other, options)?);
+    queries.0.forget_places();
+    queries.1.forget_places();
+    Ok(queries.0 == queries.1)
+}
+
+/// The syntax tree, if the grammar takes the text.
+fn parsed(text: &str, options: &Options) -> Result<ast::Query, Vec<Fault>> {
+    let mut report = Report::new(text, options);
+    let query = parse::parse(text, options, &mut report);
+    report.finish()?;
+    // Without a tree there is a fault, and the line above has returned it.
+    query.ok_or_else(Vec::new)
 }
 
 /// The examples of the README, kept true.

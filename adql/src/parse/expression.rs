@@ -106,9 +106,15 @@ impl Parser<'_> {
     }
 
     fn begins_operand(&self, ahead: usize) -> bool {
+        const WORDS: &[&str] = &["CASE", "CAST", "EXISTS", "FALSE", "NOT", "NULL", "TRUE"];
         match self.peek_at(ahead) {
-            Token::Number(..) | Token::LParen => true,
-            Token::Word(word) => word.quote_style.is_some() || !lexical::is_structural(&word.value),
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::LParen => true,
+            Token::Plus | Token::Minus | Token::Tilde => true,
+            Token::Word(word) => {
+                word.quote_style.is_some()
+                    || !lexical::is_structural(&word.value)
+                    || WORDS.iter().any(|other| other.eq_ignore_ascii_case(&word.value))
+            }
             _ => false,
         }
     }
@@ -260,7 +266,7 @@ impl Parser<'_> {
         self.node(ExprKind::Cast { operand: Box::new(operand), target, target_span: start }, start)
     }
 
-    /// A query in parentheses.
+    /// A query in parentheses, or a join, which is the query of all its columns.
     pub(super) fn subquery(&mut self) -> Parsed<Query> {
         self.expect_token(&Token::LParen, "`(`")?;
         let query = if self.is_join() { self.join_as_query()? } else { self.query()? };
@@ -291,9 +297,12 @@ impl Parser<'_> {
 
     /// If `inside` is a query in parentheses and goes on as one (`(SELECT ..) UNION ..`): the whole query.
     pub(super) fn query_behind(&mut self, inside: Expr) -> Parsed<Result<Query, Expr>> {
-        match inside.kind {
-            ExprKind::Scalar(query) if self.continues_query() => Ok(Ok(self.query_from(*query)?)),
-            _ => Ok(Err(inside)),
+        if !self.continues_query() {
+            return Ok(Err(inside));
+        }
+        match into_query(inside) {
+            Ok(query) => Ok(Ok(self.query_from(query)?)),
+            Err(inside) => Ok(Err(inside)),
         }
     }
 
@@ -401,5 +410,20 @@ impl Parser<'_> {
         let scale = if self.accept_token(&Token::Comma, "`,`") { self.count("the scale")? } else { 0 };
         self.expect_close()?;
         Ok(Some((precision, scale)))
+    }
+}
+
+/// The query, if the expression is one, however many parentheses stand around it.
+pub(super) fn into_query(expr: Expr) -> Result<Query, Expr> {
+    if !matches!(expr.bare().kind, ExprKind::Scalar(_)) {
+        return Err(expr);
+    }
+    let mut kind = expr.kind;
+    loop {
+        match kind {
+            ExprKind::Nested(inner) => kind = inner.kind,
+            ExprKind::Scalar(query) => return Ok(*query),
+            kind => return Err(Expr { kind, ..expr }),
+        }
     }
 }

@@ -208,7 +208,7 @@ impl Parser<'_> {
             ahead += 1;
         }
         self.is_any_word(ahead, &["NATURAL", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "JOIN"])
-            && !matches!(self.peek_at(ahead + 1), Token::LParen)
+            && (self.is_word(ahead, "JOIN") || self.peek_at(ahead + 1) != &Token::LParen)
     }
 
     /// A join in a sub-query's parentheses, up to the closing one.
@@ -246,6 +246,7 @@ impl Parser<'_> {
             let inside = if parser.is_query(0) {
                 Parenthesised::Query(parser.query()?)
             } else if parser.peek() == &Token::LParen {
+                let start = parser.span();
                 match parser.parenthesised()? {
                     Parenthesised::Query(query) if parser.continues_query() => {
                         Parenthesised::Query(parser.query_from(query)?)
@@ -256,7 +257,8 @@ impl Parser<'_> {
                         Parenthesised::Joined(parser.joins(first)?)
                     }
                     Parenthesised::Joined(joined) => {
-                        Parenthesised::Joined(parser.joins(Relation::Nested(Box::new(joined)))?)
+                        let first = parser.nested_join(joined, start)?;
+                        Parenthesised::Joined(parser.joins(first)?)
                     }
                 }
             } else {

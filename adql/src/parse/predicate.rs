@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::expression::rank;
+use super::expression::{into_query, rank};
 use super::{Parsed, Parser};
 use crate::ast::{Comparison, Expr, ExprKind};
 use crate::report::Problem;
@@ -149,10 +149,15 @@ impl Parser<'_> {
         }
         self.expect_close()?;
         // `IN ((SELECT ..))` is the query, not a list with one scalar query.
-        if let [Expr { kind: ExprKind::Scalar(_), .. }] = list.as_slice()
-            && let Some(Expr { kind: ExprKind::Scalar(query), .. }) = list.pop()
+        if list.len() == 1
+            && let Some(only) = list.pop()
         {
-            return self.node(ExprKind::InQuery { value, query, negated }, start);
+            match into_query(only) {
+                Ok(query) => {
+                    return self.node(ExprKind::InQuery { value, query: Box::new(query), negated }, start);
+                }
+                Err(only) => list.push(only),
+            }
         }
         self.node(ExprKind::InList { value, list, negated }, start)
     }

@@ -6,3 +6,4 @@ mod functions;
 mod grammar;
 mod metadata;
 mod random;
+mod world;
