@@ -53,6 +53,7 @@
 mod ast;
 mod check;
 mod fault;
+mod features;
 mod functions;
 mod lexical;
 mod names;
@@ -68,6 +69,7 @@ pub mod units;
 
 pub use check::check_stream;
 pub use fault::Fault;
+pub use features::{Feature, FeatureGroup, StandardFunction, features, standard_functions};
 pub use functions::{FunctionSignature, Parameter, SignatureError, scisql, scisql_unit};
 pub use names::{Column, Metadata, NameList, Names, TypeClass};
 pub use options::{Level, Options};

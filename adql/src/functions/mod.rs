@@ -4,8 +4,7 @@ mod signature;
 mod standard;
 
 pub use signature::{FunctionSignature, Parameter, SignatureError};
-use standard::all;
-pub(crate) use standard::{Arguments, Function, Kind, ResultClass, Sql, standard};
+pub(crate) use standard::{Arguments, Function, Kind, ResultClass, Sql, all, standard};
 
 use crate::nearest;
 

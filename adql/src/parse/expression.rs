@@ -266,14 +266,6 @@ impl Parser<'_> {
         self.node(ExprKind::Cast { operand: Box::new(operand), target, target_span: start }, start)
     }
 
-    /// A query in parentheses, or a join, which is the query of all its columns.
-    pub(super) fn subquery(&mut self) -> Parsed<Query> {
-        self.expect_token(&Token::LParen, "`(`")?;
-        let query = if self.is_join() { self.join_as_query()? } else { self.query()? };
-        self.expect_close()?;
-        Ok(query)
-    }
-
     fn parenthesised_expression(&mut self) -> Parsed<Expr> {
         let start = self.span();
         self.expect_token(&Token::LParen, "`(`")?;

@@ -35,7 +35,7 @@ impl Parser<'_> {
         Ok(Joined { first, joins })
     }
 
-    fn join(&mut self, kind: JoinKind, natural: bool, span: Span) -> Parsed<Join> {
+    fn join(&mut self, mut kind: JoinKind, natural: bool, span: Span) -> Parsed<Join> {
         let mut relation = self.relation()?;
         if natural || kind == JoinKind::Cross {
             if self.is_any_word(0, &["ON", "USING"]) {
@@ -59,6 +59,7 @@ impl Parser<'_> {
                 span,
                 "a join needs ON or USING unless it is NATURAL; without, each row meets every other, as with CROSS JOIN",
             );
+            kind = JoinKind::Cross;
             JoinCondition::None
         } else {
             return Err(self.unexpected());
@@ -211,6 +212,25 @@ impl Parser<'_> {
             && (self.is_word(ahead, "JOIN") || self.peek_at(ahead + 1) != &Token::LParen)
     }
 
+    /// A query in parentheses, or a join, which is the query of all its columns.
+    pub(super) fn subquery(&mut self) -> Parsed<Query> {
+        let start = self.span();
+        // A pair of parentheses more hides which of both it is.
+        if self.peek_at(1) == &Token::LParen {
+            return match self.parenthesised()? {
+                Parenthesised::Query(query) => Ok(query),
+                Parenthesised::Joined(joined) if is_join(&joined) => Ok(self.query_of_join(joined, start)),
+                Parenthesised::Joined(_) => {
+                    Err(Box::new(Problem::new(self.since(start), "a query must stand here").expecting(["SELECT"])))
+                }
+            };
+        }
+        self.expect_token(&Token::LParen, "`(`")?;
+        let query = if self.is_join() { self.join_as_query()? } else { self.query()? };
+        self.expect_close()?;
+        Ok(query)
+    }
+
     /// A join in a sub-query's parentheses, up to the closing one.
     pub(super) fn join_as_query(&mut self) -> Parsed<Query> {
         self.nested_by(LEVELS_OF_QUERY, |parser| {
@@ -268,4 +288,9 @@ impl Parser<'_> {
             Ok(inside)
         })
     }
+}
+
+/// Whether there is a join in it, and not just a table in parentheses.
+fn is_join(joined: &Joined) -> bool {
+    !joined.joins.is_empty() || matches!(&joined.first, Relation::Nested(inner) if is_join(inner))
 }

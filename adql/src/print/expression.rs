@@ -1,9 +1,7 @@
 //! Expressions: operators, predicates, calls.
 
 use super::Printer;
-use crate::ast::{
-    Call, CastTarget, Comparison, Expr, ExprKind, Frame, FrameBound, FrameUnit, Operator, Window,
-};
+use crate::ast::{Call, CastTarget, Comparison, Expr, ExprKind, Frame, FrameBound, FrameUnit, Operator, Window};
 
 impl Printer {
     pub(super) fn expr(&mut self, expr: &Expr) {
@@ -66,7 +64,9 @@ impl Printer {
                 self.subquery(query);
             }
             ExprKind::Scalar(query) => self.subquery(query),
-            ExprKind::Case { operand, branches, otherwise } => self.case(operand.as_deref(), branches, otherwise.as_deref()),
+            ExprKind::Case { operand, branches, otherwise } => {
+                self.case(operand.as_deref(), branches, otherwise.as_deref())
+            }
             ExprKind::Cast { operand, target, target_span: _ } => {
                 self.push("CAST(");
                 self.expr(operand);

@@ -88,16 +88,36 @@ fn one_form() {
         ("SELECT a FROM (t JOIN u USING (a)) AS x", "SELECT a FROM (SELECT * FROM t JOIN u USING (a)) AS x"),
         ("SELECT a FROM ((SELECT b FROM u)) x", "SELECT a FROM (SELECT b FROM u) AS x"),
         ("((SELECT a FROM t))", "((SELECT a FROM t))"),
-        ("SELECT a FROM t WHERE EXISTS (u JOIN v USING (a))", "SELECT a FROM t WHERE EXISTS (SELECT * FROM u JOIN v USING (a))"),
+        (
+            "SELECT a FROM t WHERE EXISTS (u JOIN v USING (a))",
+            "SELECT a FROM t WHERE EXISTS (SELECT * FROM u JOIN v USING (a))",
+        ),
+        ("SELECT 1 FROM t JOIN u JOIN v", "SELECT 1 FROM t CROSS JOIN (u CROSS JOIN v)"),
+        (
+            "SELECT 1 FROM t WHERE EXISTS ((t JOIN u USING (a)) x JOIN v USING (a))",
+            "SELECT 1 FROM t WHERE EXISTS (SELECT * FROM (SELECT * FROM t JOIN u USING (a)) AS x JOIN v USING (a))",
+        ),
         ("SELECT a FROM t WHERE a IN (((SELECT b FROM u)))", "SELECT a FROM t WHERE a IN (SELECT b FROM u)"),
         (
             "SELECT a FROM t WHERE a = (((SELECT b FROM u)) UNION SELECT c FROM v)",
             "SELECT a FROM t WHERE a = ((SELECT b FROM u) UNION SELECT c FROM v)",
         ),
-        ("SELECT TRIM(LEADING 'x' FROM a), SUBSTRING(a FROM 2), EXTRACT(year FROM b)", "SELECT LTRIM(a, 'x'), SUBSTRING(a, 2), EXTRACT(YEAR FROM b)"),
-        ("SELECT POSITION(a IN b), EXTRACT('Year', b), - + ~ - 1", "SELECT POSITION(a IN b), EXTRACT('Year', b), - + ~ -1"),
-        ("SELECT TOP 5 DISTINCT a FROM t UNION DISTINCT SELECT b FROM u OFFSET 3 ROWS", "SELECT DISTINCT TOP 5 a FROM t UNION SELECT b FROM u OFFSET 3"),
-        ("SELECT f(SELECT 1 FROM t), TIMESTAMP '2020-01-01' FROM t", "SELECT f((SELECT 1 FROM t)), CAST('2020-01-01' AS TIMESTAMP) FROM t"),
+        (
+            "SELECT TRIM(LEADING 'x' FROM a), SUBSTRING(a FROM 2), EXTRACT(year FROM b)",
+            "SELECT LTRIM(a, 'x'), SUBSTRING(a, 2), EXTRACT(YEAR FROM b)",
+        ),
+        (
+            "SELECT POSITION(a IN b), EXTRACT('Year', b), - + ~ - 1",
+            "SELECT POSITION(a IN b), EXTRACT('Year', b), - + ~ -1",
+        ),
+        (
+            "SELECT TOP 5 DISTINCT a FROM t UNION DISTINCT SELECT b FROM u OFFSET 3 ROWS",
+            "SELECT DISTINCT TOP 5 a FROM t UNION SELECT b FROM u OFFSET 3",
+        ),
+        (
+            "SELECT f(SELECT 1 FROM t), TIMESTAMP '2020-01-01' FROM t",
+            "SELECT f((SELECT 1 FROM t)), CAST('2020-01-01' AS TIMESTAMP) FROM t",
+        ),
     ] {
         let tree = parsed(text).unwrap();
         assert_eq!(one_line(&tree), printed);

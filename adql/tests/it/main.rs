@@ -2,6 +2,7 @@
 
 mod cases;
 mod clauses;
+mod features;
 mod functions;
 mod grammar;
 mod metadata;

@@ -8,7 +8,8 @@ use sqlparser::tokenizer::Span;
 
 use crate::ast::{
     Body, Call, CastTarget, CommonTable, Comparison, Count, Expr, ExprKind, Frame, FrameBound, FrameUnit, Item, Join,
-    JoinCondition, JoinKind, Joined, Name, Operator, OrderItem, Path, Query, Relation, Select, SetLink, SetOperator, Window,
+    JoinCondition, JoinKind, Joined, Name, Operator, OrderItem, Path, Query, Relation, Select, SetLink, SetOperator,
+    Window,
 };
 
 /// How deep expressions and queries are nested.
@@ -126,8 +127,8 @@ impl Choices<'_> {
 
     fn characters(&mut self, least: usize) -> String {
         const ODD: &[char] = &[
-            'a', 'Z', '0', '_', ' ', '\'', '"', '\\', '\n', '\r', '\t', '\0', ';', '-', '/', '*', '%', '.', ',', '(', ')', 'é', '♃',
-            '👩', '\u{301}', '`', '$',
+            'a', 'Z', '0', '_', ' ', '\'', '"', '\\', '\n', '\r', '\t', '\0', ';', '-', '/', '*', '%', '.', ',', '(',
+            ')', 'é', '♃', '👩', '\u{301}', '`', '$',
         ];
         self.many(least, 5, |choices| choices.one_of(ODD)).into_iter().collect()
     }
@@ -135,9 +136,37 @@ impl Choices<'_> {
     fn name(&mut self) -> Name {
         // Words that end no clause: reserved ones among them, and such as begin something in another place.
         const WORDS: &[&str] = &[
-            "a", "objectId", "t", "size", "distance", "Point", "_x", "x1", "div", "limit", "over", "rows", "range", "groups", "nulls",
-            "first", "row", "filter", "within", "partition", "escape", "timestamp", "date", "tablesample", "unknown", "extract",
-            "current", "unbounded", "preceding", "precision", "key",
+            "a",
+            "objectId",
+            "t",
+            "size",
+            "distance",
+            "Point",
+            "_x",
+            "x1",
+            "div",
+            "limit",
+            "over",
+            "rows",
+            "range",
+            "groups",
+            "nulls",
+            "first",
+            "row",
+            "filter",
+            "within",
+            "partition",
+            "escape",
+            "timestamp",
+            "date",
+            "tablesample",
+            "unknown",
+            "extract",
+            "current",
+            "unbounded",
+            "preceding",
+            "precision",
+            "key",
         ];
         const RESERVED: &[&str] = &["select", "ORDER", "from", "a b", "case", "NULL"];
         if self.rarely() {
@@ -263,14 +292,7 @@ impl Choices<'_> {
     fn joined(&mut self) -> Joined {
         let first = self.relation();
         let joins = if self.is_deep() { Vec::new() } else { self.many(0, 2, Self::join) };
-        let last = joins.len().saturating_sub(1);
-        // A join without a condition takes what follows it as its right side.
-        let joins = joins.into_iter().enumerate().map(|(index, join)| {
-            let bare = join.kind == JoinKind::Inner && join.condition == JoinCondition::None;
-            let kind = if bare && index < last { JoinKind::Cross } else { join.kind };
-            Join { kind, ..join }
-        });
-        Joined { first, joins: joins.collect() }
+        Joined { first, joins }
     }
 
     fn join(&mut self) -> Join {
@@ -279,7 +301,6 @@ impl Choices<'_> {
         let relation = self.relation();
         let condition = match self.below(4) {
             _ if kind == Cross => JoinCondition::None,
-            0 if kind == Inner => JoinCondition::None,
             1 => JoinCondition::Natural,
             2 => JoinCondition::Using(self.many(1, 3, Self::name)),
             _ => JoinCondition::On(self.expr(OR)),
@@ -348,7 +369,9 @@ impl Choices<'_> {
             4 => ExprKind::Sign { minus: negated, operand: self.boxed(SIGN) },
             5 => ExprKind::BitNot(self.boxed(SIGN)),
             6 | 7 => self.binary(),
-            8 => ExprKind::Compare { left: self.boxed(OPERAND), operator: self.comparison(), right: self.boxed(OPERAND) },
+            8 => {
+                ExprKind::Compare { left: self.boxed(OPERAND), operator: self.comparison(), right: self.boxed(OPERAND) }
+            }
             9 => ExprKind::Distinct { left: self.boxed(OPERAND), right: self.boxed(OPERAND), negated },
             10 => ExprKind::Not(self.boxed(NOT)),
             11 => ExprKind::And(self.many(2, 4, |choices| choices.expr(NOT))),
@@ -380,11 +403,7 @@ impl Choices<'_> {
                 branches: self.many(1, 2, |choices| (choices.expr(OR), choices.expr(OR))),
                 otherwise: self.maybe(|choices| choices.boxed(OR)),
             },
-            20 => ExprKind::Cast {
-                operand: self.boxed(OR),
-                target: self.cast_target(),
-                target_span: Span::empty(),
-            },
+            20 => ExprKind::Cast { operand: self.boxed(OR), target: self.cast_target(), target_span: Span::empty() },
             21 | 22 => ExprKind::Call(Box::new(self.call())),
             _ => ExprKind::Nested(self.boxed(OR)),
         }
@@ -408,7 +427,8 @@ impl Choices<'_> {
 
     fn binary(&mut self) -> ExprKind {
         use Operator::{
-            Add, BitAnd, BitOr, BitXor, Concatenate, Divide, IntegerDivide, Modulo, Multiply, ShiftLeft, ShiftRight, Subtract,
+            Add, BitAnd, BitOr, BitXor, Concatenate, Divide, IntegerDivide, Modulo, Multiply, ShiftLeft, ShiftRight,
+            Subtract,
         };
         #[rustfmt::skip]
         let operator = self.one_of(&[
