@@ -15,7 +15,8 @@
 //!    column gets a name. Faults of names and types join the others.
 //! 5. The answer is a [`Translated`] or the list of [`Fault`]s in the order of the text; each fault's `Display` underlines it.
 //!
-//! [`check_stream`] does steps 1 to 3 for many queries.
+//! [`check_stream`] does steps 1 to 3 for many queries. [`normalize`] and [`format()`] do steps 1 and 2 and write the tree back as
+//! text (`print`). [`features()`] and [`standard_functions`] tell what the language has, as data.
 //!
 //! # Two levels
 //!
