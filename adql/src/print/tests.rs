@@ -23,13 +23,14 @@ fn parsed(text: &str) -> Result<Query, String> {
     Ok(query)
 }
 
-/// How many random trees are printed; `QSERV_ADQL_TREES` asks for more.
-fn cases() -> u32 {
-    std::env::var("QSERV_ADQL_TREES").ok().and_then(|number| number.parse().ok()).unwrap_or(3000)
+/// At least 3000 random trees; `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(3000), ..config }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #![proptest_config(config())]
 
     #[test]
     fn a_printed_tree_parses_to_itself(choices in proptest::collection::vec(any::<u8>(), 0..700)) {
@@ -150,7 +151,7 @@ GROUP BY x.a
 ORDER BY n DESC
 OFFSET 2";
     assert_eq!(lines(&parsed(query).unwrap()), expected);
-    let wide = format!("SELECT {} FROM t", vec!["a_long_name"; 12].join(", "));
+    let wide = format!("SELECT {} FROM t", ["a_long_name"; 12].join(", "));
     let printed = lines(&parsed(&wide).unwrap());
     assert_eq!(printed.lines().count(), 14, "{printed}");
     assert!(printed.starts_with("SELECT\n    a_long_name,\n"), "{printed}");
