@@ -10,9 +10,9 @@ use crate::names::TypeClass;
 pub struct StandardFunction {
     /// Its name, in upper case.
     pub name: &'static str,
-    /// The part of the language that it belongs to: mandatory, an optional feature, or an extension.
+    /// The part of the language that it belongs to: mandatory, an optional feature, an extension or a liberty.
     pub group: FeatureGroup,
-    /// Where it can stand: `scalar`, `aggregate`, `window` or `geometry`.
+    /// Where it can stand: `scalar`, `aggregate`, `window`, `geometry`, or `restrictor` for what stands in WHERE only.
     pub kind: &'static str,
     /// How it is called.
     pub form: &'static str,
@@ -48,6 +48,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("MOC", "MOC('5/1-3')"),
     ("NTILE", "NTILE(4) OVER (ORDER BY x)"),
     ("NTH_VALUE", "NTH_VALUE(x, 2) OVER (ORDER BY t)"),
+    ("QSERV_AREASPEC_BOX", "qserv_areaspec_box(0, -10, 5, 10)"),
+    ("QSERV_AREASPEC_CIRCLE", "qserv_areaspec_circle(10, 20, 0.5)"),
+    ("QSERV_AREASPEC_ELLIPSE", "qserv_areaspec_ellipse(10, 20, 60, 30, 45)"),
+    ("QSERV_AREASPEC_POLY", "qserv_areaspec_poly(0, 0, 1, 0, 1, 1)"),
     ("REGION", "REGION('CIRCLE ICRS 10 20 1')"),
     ("REPLACE", "REPLACE(text, 'a', 'b')"),
     ("ROUND", "ROUND(x, 2)"),
@@ -63,6 +67,7 @@ pub fn standard_functions() -> Vec<StandardFunction> {
         kind: match function.kind {
             Kind::Aggregate => "aggregate",
             Kind::Window => "window",
+            Kind::Geometry if function.name.starts_with("QSERV_AREASPEC_") => "restrictor",
             Kind::Geometry if function.name != "IN_UNIT" => "geometry",
             _ => "scalar",
         },
@@ -78,6 +83,7 @@ fn group(name: &str) -> FeatureGroup {
         "COALESCE" => FeatureGroup::Conditions,
         "IN_UNIT" => FeatureGroup::Units,
         "LOWER" | "UPPER" => FeatureGroup::Text,
+        "NOW" => FeatureGroup::Liberty,
         _ if MANDATORY.contains(&name) => FeatureGroup::Core,
         _ if GEOMETRY.contains(&name) => FeatureGroup::Geometry,
         _ => FeatureGroup::Extension,

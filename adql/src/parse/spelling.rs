@@ -38,7 +38,8 @@ impl Parser<'_> {
         let arguments = std::mem::take(&mut call.arguments);
         let (kind, instead) = match (name.as_str(), <[Expr; 1]>::try_from(arguments)) {
             ("ISNULL", Ok([value])) => {
-                (ExprKind::IsNull { value: Box::new(value), negated: false }, "x IS NULL".to_owned())
+                let value = Box::new(self.as_operand(value)?);
+                (ExprKind::IsNull { value, negated: false }, "x IS NULL".to_owned())
             }
             (_, arguments) => {
                 let arguments = arguments.map_or_else(|arguments| arguments, Vec::from);
@@ -78,20 +79,21 @@ impl Parser<'_> {
             },
             ("NVL2", 3) => match (next(), next(), next()) {
                 (Some(value), Some(then), Some(otherwise)) => {
-                    let kind = ExprKind::IsNull { value: Box::new(value), negated: true };
+                    let kind = ExprKind::IsNull { value: Box::new(self.as_operand(value)?), negated: true };
                     let when = self.node(kind, start)?;
                     case(when, then, otherwise)
                 }
                 _ => return Ok(Err(Vec::new())),
             },
-            ("CHARINDEX" | "LOCATE", 2) => {
-                let (part, whole) = (next(), next());
-                let arguments = whole.into_iter().chain(part).collect();
-                (call_of("POSITION", arguments, start), "POSITION(part IN text)".to_owned())
-            }
-            ("INSTR" | "STRPOS", 2) => {
-                (call_of("POSITION", list.collect(), start), "POSITION(part IN text)".to_owned())
-            }
+            ("CHARINDEX" | "LOCATE" | "INSTR" | "STRPOS", 2) => match (next(), next()) {
+                (Some(first), Some(second)) => {
+                    let text_first = matches!(name, "INSTR" | "STRPOS");
+                    let (text, part) = if text_first { (first, second) } else { (second, first) };
+                    let arguments = vec![text, self.as_operand(part)?];
+                    (call_of("POSITION", arguments, start), "POSITION(part IN text)".to_owned())
+                }
+                _ => return Ok(Err(Vec::new())),
+            },
             ("LEFT", 2) => match (next(), next()) {
                 (Some(text), Some(length)) => {
                     let first = self.node(ExprKind::Number("1".to_owned()), start)?;
@@ -114,6 +116,25 @@ impl Parser<'_> {
             _ => return Ok(Err(list.collect())),
         };
         Ok(Ok(rewritten))
+    }
+
+    /// The expression as it can stand in front of IS or IN: a condition in parentheses.
+    fn as_operand(&mut self, expr: Expr) -> Parsed<Expr> {
+        let start = expr.span;
+        match &expr.kind {
+            ExprKind::And(_)
+            | ExprKind::Or(_)
+            | ExprKind::Not(_)
+            | ExprKind::Compare { .. }
+            | ExprKind::Distinct { .. }
+            | ExprKind::Between { .. }
+            | ExprKind::InList { .. }
+            | ExprKind::InQuery { .. }
+            | ExprKind::Like { .. }
+            | ExprKind::IsNull { .. }
+            | ExprKind::IsTruth { .. } => self.node(ExprKind::Nested(Box::new(expr)), start),
+            _ => Ok(expr),
+        }
     }
 
     /// The present moment, without the time zone that engines give it.

@@ -67,6 +67,9 @@ impl Printer {
             ExprKind::Case { operand, branches, otherwise } => {
                 self.case(operand.as_deref(), branches, otherwise.as_deref())
             }
+            ExprKind::Cast { operand, target, target_span: _ } if is_now(operand, *target) => {
+                self.push("CURRENT_TIMESTAMP");
+            }
             ExprKind::Cast { operand, target, target_span: _ } => {
                 self.push("CAST(");
                 self.expr(operand);
@@ -233,6 +236,20 @@ impl Printer {
             None => self.push("UNBOUNDED"),
         }
         self.push(word);
+    }
+}
+
+/// Whether this is what the parser makes of CURRENT_TIMESTAMP and its like.
+fn is_now(operand: &Expr, target: CastTarget) -> bool {
+    match &operand.kind {
+        ExprKind::Call(call) => {
+            target == CastTarget::Timestamp
+                && call.arguments.is_empty()
+                && !call.star
+                && call.over.is_none()
+                && call.name.text.eq_ignore_ascii_case("NOW")
+        }
+        _ => false,
     }
 }
 

@@ -57,7 +57,7 @@ fn the_random_trees_have_every_part() {
         "NOT ", " AND ", " OR ", " BETWEEN ", " NOT BETWEEN ", " IN (", " NOT IN (", " IN (SELECT ", " LIKE ", " NOT LIKE ",
         " ILIKE ", " NOT ILIKE ", " ESCAPE ", " IS NULL", " IS NOT NULL", " IS TRUE", " IS NOT FALSE", " IS UNKNOWN", "EXISTS (",
         "(SELECT ", "CASE WHEN ", "CASE ", " ELSE ", " AS SMALLINT)", " AS INTEGER)", " AS BIGINT)", " AS REAL)",
-        " AS DOUBLE PRECISION)", " AS DECIMAL)", " AS DECIMAL(", " AS CHAR)", " AS CHAR(", " AS VARCHAR)", " AS VARCHAR(",
+        " AS DOUBLE PRECISION)", " AS DECIMAL)", " AS DECIMAL(", "CURRENT_TIMESTAMP", " AS CHAR)", " AS CHAR(", " AS VARCHAR)", " AS VARCHAR(",
         " AS TIMESTAMP)", " AS DATE)", " AS BOOLEAN)", " AS POINT)", " AS CIRCLE)", " AS POLYGON)", "count(*)", "(DISTINCT ",
         " OVER (", "PARTITION BY ", "ROWS ", "RANGE ", "GROUPS ", "UNBOUNDED PRECEDING", "UNBOUNDED FOLLOWING", "CURRENT ROW",
         "EXTRACT(YEAR FROM ", "TRIM(", "SUBSTRING(", "POSITION(", "((",
@@ -118,6 +118,18 @@ fn one_form() {
         (
             "SELECT f(SELECT 1 FROM t), TIMESTAMP '2020-01-01' FROM t",
             "SELECT f((SELECT 1 FROM t)), CAST('2020-01-01' AS TIMESTAMP) FROM t",
+        ),
+        (
+            "SELECT a::int, LEFT(b, 3), NVL2(a = 1, 2, 3), INSTR(a, b IS NULL), ISNULL(NOT c) FROM t WHERE a !< 1 && b = 2",
+            "SELECT CAST(a AS INTEGER), SUBSTRING(b, 1, 3), CASE WHEN (a = 1) IS NOT NULL THEN 2 ELSE 3 END, POSITION((b IS NULL) IN a), (NOT c) IS NULL FROM t WHERE a >= 1 AND b = 2",
+        ),
+        (
+            "SELECT getdate(), CAST(CURRENT_TIMESTAMP AS TIMESTAMP), N'x' AS 'y' FROM `t` LIMIT 5, 10",
+            "SELECT CURRENT_TIMESTAMP, CAST(CURRENT_TIMESTAMP AS TIMESTAMP), 'x' AS \"y\" FROM \"t\" LIMIT 10 OFFSET 5",
+        ),
+        (
+            "SELECT TOP (3) a FROM t MINUS SELECT b FROM u FETCH FIRST ROW ONLY",
+            "SELECT TOP 3 a FROM t EXCEPT SELECT b FROM u LIMIT 1",
         ),
     ] {
         let tree = parsed(text).unwrap();

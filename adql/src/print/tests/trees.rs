@@ -51,6 +51,14 @@ fn node(kind: ExprKind) -> Expr {
     Expr::new(kind, Span::empty())
 }
 
+/// What CURRENT_TIMESTAMP is read as.
+fn now() -> ExprKind {
+    let name = Name { text: "NOW".to_owned(), quoted: false, span: Span::empty() };
+    let call = Call { name, star: false, distinct: false, arguments: Vec::new(), over: None };
+    let operand = Box::new(node(ExprKind::Call(Box::new(call))));
+    ExprKind::Cast { operand, target: CastTarget::Timestamp, target_span: Span::empty() }
+}
+
 fn rank_of_operator(operator: Operator) -> u8 {
     match operator {
         Operator::BitOr => 5,
@@ -178,7 +186,7 @@ impl Choices<'_> {
 
     /// Behind AS in a select list any word is a name.
     fn column_alias(&mut self) -> Name {
-        const ENDING: &[&str] = &["order", "FROM", "null", "as"];
+        const ENDING: &[&str] = &["order", "where", "null", "as"];
         if self.rarely() {
             return Name { text: self.one_of(ENDING).to_owned(), quoted: false, span: Span::empty() };
         }
@@ -190,7 +198,7 @@ impl Choices<'_> {
     }
 
     fn number(&mut self) -> u64 {
-        self.one_of(&[0, 1, 2, 17, u64::MAX])
+        self.one_of(&[0, 1, 2, 17, i64::MAX.unsigned_abs()])
     }
 
     fn count(&mut self) -> Count {
@@ -356,6 +364,7 @@ impl Choices<'_> {
             2 => ExprKind::Number(self.one_of(NUMBERS).to_owned()),
             3 => ExprKind::Text(self.characters(0)),
             4 => ExprKind::Boolean(self.is()),
+            _ if self.rarely() => now(),
             _ => ExprKind::Null,
         }
     }
