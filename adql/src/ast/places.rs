@@ -95,6 +95,10 @@ fn of_relation(relation: &mut Relation) {
             alias.iter_mut().for_each(of_name);
         }
         Relation::Nested(joined) => of_joined(joined),
+        Relation::Sampled { table, percent: _, span } => {
+            of_relation(table);
+            *span = Span::empty();
+        }
     }
 }
 

@@ -90,6 +90,7 @@ pub(super) static FEATURES: &[Feature] = &[
     feature(Extension, "SUBSTRING", "with FROM and FOR, or with commas", "SELECT SUBSTRING(band FROM 1 FOR 1) FROM dp1.Visit"),
     feature(Extension, "TRIM", "LEADING, TRAILING or BOTH", "SELECT TRIM(BOTH '_' FROM band) FROM dp1.Visit"),
     feature(Extension, "POSITION", "where a text begins in another", "SELECT POSITION('r' IN band) FROM dp1.Visit"),
+    feature(Extension, "TABLESAMPLE", "so many per cent of the rows of a table, by chance", "SELECT objectId FROM dp1.Object TABLESAMPLE(10) AS o"),
     feature(Extension, "MOC", "a coverage map as a shape", "SELECT objectId FROM dp1.Object WHERE 1 = CONTAINS(POINT(coord_ra, coord_dec), MOC('6/1-10'))"),
     feature(Extension, "qserv_areaspec_*", "a part of the sky for all tables with positions, as old LSST queries have it", "SELECT objectId FROM dp1.Object WHERE qserv_areaspec_box(0, -10, 5, 10) = 1"),
     feature(Extension, "repeated names", "two columns of the answer may have the same name", "SELECT o.objectId, s.objectId FROM dp1.Object AS o JOIN dp1.Source AS s ON o.objectId = s.objectId"),

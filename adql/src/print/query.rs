@@ -206,6 +206,12 @@ impl Printer {
                 self.alias(alias.as_ref());
             }
             Relation::Nested(joined) => self.parenthesised(|printer| printer.joined(joined)),
+            Relation::Sampled { table, percent, span: _ } => {
+                self.relation(table);
+                self.push(" TABLESAMPLE(");
+                self.push(percent);
+                self.push(")");
+            }
         }
     }
 

@@ -57,7 +57,7 @@ fn the_random_trees_have_every_part() {
         "NOT ", " AND ", " OR ", " BETWEEN ", " NOT BETWEEN ", " IN (", " NOT IN (", " IN (SELECT ", " LIKE ", " NOT LIKE ",
         " ILIKE ", " NOT ILIKE ", " ESCAPE ", " IS NULL", " IS NOT NULL", " IS TRUE", " IS NOT FALSE", " IS UNKNOWN", "EXISTS (",
         "(SELECT ", "CASE WHEN ", "CASE ", " ELSE ", " AS SMALLINT)", " AS INTEGER)", " AS BIGINT)", " AS REAL)",
-        " AS DOUBLE PRECISION)", " AS DECIMAL)", " AS DECIMAL(", "CURRENT_TIMESTAMP", " AS CHAR)", " AS CHAR(", " AS VARCHAR)", " AS VARCHAR(",
+        " AS DOUBLE PRECISION)", " AS DECIMAL)", " AS DECIMAL(", "CURRENT_TIMESTAMP", " TABLESAMPLE(", " AS CHAR)", " AS CHAR(", " AS VARCHAR)", " AS VARCHAR(",
         " AS TIMESTAMP)", " AS DATE)", " AS BOOLEAN)", " AS POINT)", " AS CIRCLE)", " AS POLYGON)", "count(*)", "(DISTINCT ",
         " OVER (", "PARTITION BY ", "ROWS ", "RANGE ", "GROUPS ", "UNBOUNDED PRECEDING", "UNBOUNDED FOLLOWING", "CURRENT ROW",
         "EXTRACT(YEAR FROM ", "TRIM(", "SUBSTRING(", "POSITION(", "((",
@@ -126,6 +126,10 @@ fn one_form() {
         (
             "SELECT getdate(), CAST(CURRENT_TIMESTAMP AS TIMESTAMP), N'x' AS 'y' FROM `t` LIMIT 5, 10",
             "SELECT CURRENT_TIMESTAMP, CAST(CURRENT_TIMESTAMP AS TIMESTAMP), 'x' AS \"y\" FROM \"t\" LIMIT 10 OFFSET 5",
+        ),
+        (
+            "SELECT a FROM t TABLESAMPLE BERNOULLI (10) x, u AS y TABLESAMPLE (0.5)",
+            "SELECT a FROM t AS x TABLESAMPLE(10), u AS y TABLESAMPLE(0.5)",
         ),
         (
             "SELECT TOP (3) a FROM t MINUS SELECT b FROM u FETCH FIRST ROW ONLY",

@@ -62,11 +62,11 @@ fn now() -> ExprKind {
 fn rank_of_operator(operator: Operator) -> u8 {
     match operator {
         Operator::BitOr => 5,
-        Operator::BitXor => 6,
-        Operator::BitAnd => 7,
-        Operator::ShiftLeft | Operator::ShiftRight => 8,
-        Operator::Add | Operator::Subtract | Operator::Concatenate => 9,
-        Operator::Multiply | Operator::Divide | Operator::IntegerDivide | Operator::Modulo => 10,
+        Operator::BitAnd => 6,
+        Operator::ShiftLeft | Operator::ShiftRight => 7,
+        Operator::Add | Operator::Subtract | Operator::Concatenate => 8,
+        Operator::Multiply | Operator::Divide | Operator::IntegerDivide | Operator::Modulo => 9,
+        Operator::BitXor => 10,
     }
 }
 
@@ -318,9 +318,13 @@ impl Choices<'_> {
 
     fn relation(&mut self) -> Relation {
         if self.is_deep() {
-            return Relation::Table { path: self.path(3), alias: self.maybe(Self::name) };
+            return self.table();
         }
-        match self.below(5) {
+        match self.below(6) {
+            2 => {
+                let percent = self.one_of(&["0", "5", "12.5", ".1", "1e1", "100"]).to_owned();
+                Relation::Sampled { table: Box::new(self.table()), percent, span: Span::empty() }
+            }
             3 => Relation::Derived {
                 query: Box::new(self.query()),
                 alias: if self.rarely() { None } else { Some(self.name()) },
@@ -335,8 +339,12 @@ impl Choices<'_> {
                 }
                 Relation::Nested(Box::new(joined))
             }
-            _ => Relation::Table { path: self.path(3), alias: self.maybe(Self::name) },
+            _ => self.table(),
         }
+    }
+
+    fn table(&mut self) -> Relation {
+        Relation::Table { path: self.path(3), alias: self.maybe(Self::name) }
     }
 
     fn order_item(&mut self) -> OrderItem {
