@@ -12,7 +12,7 @@ pub(super) fn as_utf8(bytes: Box<dyn Read + Send>, start: &[u8], file: &str) -> 
     let declared = encoding(start).unwrap_or_default().to_ascii_lowercase();
     match declared.as_str() {
         "" | "utf-8" | "utf8" | "us-ascii" | "ascii" => Ok(bytes),
-        "iso-8859-1" | "latin1" | "latin-1" | "iso8859-1" => Ok(Box::new(Latin1 { inner: bytes, half: None })),
+        "iso-8859-1" | "latin1" | "latin-1" | "iso8859-1" => Ok(Box::new(Latin1 { inner: bytes, text: Vec::new(), taken: 0 })),
         other => Err(Error::data("the document is in an encoding that is not read; write it as UTF-8")
             .with("file", file)
             .with("encoding", crate::bad_rows::shown(other.as_bytes()))),
@@ -29,49 +29,33 @@ fn encoding(start: &[u8]) -> Option<String> {
     value.get(1..)?.split(quote).next().map(str::to_owned)
 }
 
+/// Bytes read at a time.
+const BLOCK_BYTES: usize = 64 << 10;
+
 struct Latin1 {
     inner: Box<dyn Read + Send>,
-    /// The second byte of a character whose first did just fit.
-    half: Option<u8>,
+    /// What was read, as UTF-8.
+    text: Vec<u8>,
+    /// How much of it has been handed on.
+    taken: usize,
 }
 
 impl Read for Latin1 {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let mut written = 0;
-        let mut put = |byte: u8, buffer: &mut [u8]| -> bool {
-            match buffer.get_mut(written) {
-                Some(place) => {
-                    *place = byte;
-                    written += 1;
-                    true
-                }
-                None => false,
-            }
-        };
-        if let Some(half) = self.half.take()
-            && !put(half, buffer)
-        {
-            self.half = Some(half);
-            return Ok(0);
-        }
-        // Each byte becomes two at most.
-        let mut block = vec![0; (buffer.len().saturating_sub(1)) / 2];
-        if block.is_empty() && buffer.len() > 1 || (block.is_empty() && self.half.is_none() && buffer.len() == 1) {
-            block = vec![0; 1];
-        }
-        let count = if block.is_empty() { 0 } else { self.inner.read(&mut block)? };
-        for &byte in block.get(..count).unwrap_or_default() {
-            if byte < 0x80 {
-                put(byte, buffer);
-                continue;
-            }
-            put(0xc0 | (byte >> 6), buffer);
-            let second = 0x80 | (byte & 0x3f);
-            if !put(second, buffer) {
-                self.half = Some(second);
+        if self.taken == self.text.len() {
+            let mut block = vec![0; BLOCK_BYTES];
+            let count = self.inner.read(&mut block)?;
+            self.text.clear();
+            self.taken = 0;
+            let mut encoded = [0; 2];
+            for &byte in block.get(..count).unwrap_or_default() {
+                self.text.extend_from_slice(char::from(byte).encode_utf8(&mut encoded).as_bytes());
             }
         }
-        Ok(written)
+        let mut rest = self.text.get(self.taken..).unwrap_or_default();
+        let count = rest.read(buffer)?;
+        self.taken += count;
+        Ok(count)
     }
 }
 

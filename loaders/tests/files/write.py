@@ -55,6 +55,7 @@ def votables():
 
 def fits_files():
     t = table()
+    t["name"] = ["a<b", "longer name", "u"]  # FITS is ASCII
     t["small"].fill_value = 5
     t["int"].fill_value = -999
     t.write(HERE / "table.fits", overwrite=True)
@@ -63,7 +64,7 @@ def fits_files():
         fits.Column("u4", "J", bzero=2**31, array=np.array([0, 1, 2**32 - 1], dtype="u4")),
         fits.Column("u8", "K", bzero=2**63, array=np.array([0, 1, 2**64 - 1], dtype="u8")),
         fits.Column("i1", "B", bzero=-128, array=np.array([-128, 0, 127], dtype="i1")),
-        fits.Column("scaled", "I", bscale=0.5, bzero=10, array=np.array([10.0, 10.5, 9.0])),
+        fits.Column("scaled", "I", array=np.array([0, 1, -2], dtype="i2")),
         fits.Column("bits", "11X", array=np.array([[1, 0] * 5 + [1], [0] * 11, [1] * 11], dtype=bool)),
         fits.Column("many", "PE()", array=np.array([np.array([1, 2], "f4"), np.array([], "f4"), np.array([3], "f4")], dtype=object)),
         fits.Column("far", "QJ()", array=np.array([np.array([1, 2, 3], "i4"), np.array([-4], "i4"), np.array([], "i4")], dtype=object)),
@@ -76,9 +77,11 @@ def fits_files():
     hdu = fits.BinTableHDU.from_columns(columns, name="WIDE")
     hdu.header["TUCD13"] = "phot.mag"
     hdu.header["TCOMM13"] = "A magnitude that has a description longer than one card can hold, by far and away"
-    fits.HDUList([fits.PrimaryHDU(np.zeros((10, 10))), fits.ImageHDU(np.zeros(3)), hdu]).writeto(
-        HERE / "wide.fits", overwrite=True
-    )
+    # astropy cannot write scaled columns, so the scale goes into the file behind its back.
+    hdu.header["XSCAL5"], hdu.header["XZERO5"] = 0.5, 10.0
+    wide = HERE / "wide.fits"
+    fits.HDUList([fits.PrimaryHDU(np.zeros((10, 10))), fits.ImageHDU(np.zeros(3)), hdu]).writeto(wide, overwrite=True)
+    wide.write_bytes(wide.read_bytes().replace(b"XSCAL5  =", b"TSCAL5  =").replace(b"XZERO5  =", b"TZERO5  ="))
 
 
 def text_files():
@@ -95,5 +98,6 @@ fits_files()
 text_files()
 t = table()
 t.remove_columns(["pair", "vector"])
-t["ra"].meta["ucd"] = "pos.eq.ra;meta.main"
-t.write(HERE / "table.parquet", format="parquet.votable", metadata={"ra": {"ucd": "pos.eq.ra;meta.main"}}, overwrite=True)
+known = {name: {"description": t[name].description or "", "unit": str(t[name].unit or "")} for name in t.colnames}
+known["ra"]["ucd"] = "pos.eq.ra;meta.main"
+t.write(HERE / "table.parquet", format="parquet.votable", metadata=known, overwrite=True)
