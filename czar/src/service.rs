@@ -140,12 +140,7 @@ impl Czar {
         Ok(received.map_or_else(|| Arc::clone(&prepared), |received| Arc::new(prepared.with(received))))
     }
 
-    async fn try_start(
-        &self,
-        prepared: &Prepared,
-        text: &str,
-        max_rows: Option<u64>,
-    ) -> Result<Started> {
+    async fn try_start(&self, prepared: &Prepared, text: &str, max_rows: Option<u64>) -> Result<Started> {
         let (planned, output) = self.planner.plan(prepared, &self.live(), text, max_rows).await?;
         let chunks = planned.restricted.placement.chunks() as u64;
         // Fused: what was held may have been all, and an ended stream must not be asked again.
@@ -216,7 +211,9 @@ impl QueryService for Czar {
         let permit = self.admit(deadline).await?;
         let (text, explain) = strip_explain(&request.text);
         if explain || request.explain {
-            return timeout_at(deadline, self.explanation(text, &request.uploads)).await.map_err(|_| self.too_long())?;
+            return timeout_at(deadline, self.explanation(text, &request.uploads))
+                .await
+                .map_err(|_| self.too_long())?;
         }
         let started = self.start(text, request.max_rows, &request.uploads);
         let started = timeout_at(deadline, started).await.map_err(|_| self.too_long())??;

@@ -250,9 +250,7 @@ mod tests {
             ("utype".to_owned(), "engine".to_owned()),
             ("xtype".to_owned(), "timestamp".to_owned()),
         ]);
-        let field = |index| {
-            Field::new(format!("e{index}"), arrow::datatypes::DataType::Float64, true).with_metadata(inherited.clone())
-        };
+        let field = |index| Field::new(format!("e{index}"), DataType::Float64, true).with_metadata(inherited.clone());
         let schema = output.rename(&Schema::new((0..5).map(field).collect::<Vec<_>>()));
         let told = |key: &str| -> Vec<String> {
             schema.fields().iter().map(|field| field.metadata().get(key).cloned().unwrap_or_default()).collect()

@@ -196,13 +196,11 @@ impl Parameters {
             }
             let mut value = Vec::new();
             while let Some(chunk) = in_time(idle, part.chunk()).await? {
-                text_left =
-                    text_left.checked_sub(chunk.len()).ok_or_else(|| refused(StatusCode::PAYLOAD_TOO_LARGE))?;
+                text_left = text_left.checked_sub(chunk.len()).ok_or_else(|| refused(StatusCode::PAYLOAD_TOO_LARGE))?;
                 value.extend_from_slice(&chunk);
             }
-            let value = String::from_utf8(value).map_err(|error| {
-                Error::invalid(format!("the parameter {name} is not UTF-8 text")).caused_by(error)
-            })?;
+            let value = String::from_utf8(value)
+                .map_err(|error| Error::invalid(format!("the parameter {name} is not UTF-8 text")).caused_by(error))?;
             self.add(&name, value)?;
         }
         Ok(())

@@ -153,6 +153,29 @@ async fn uploads_are_joined_and_go_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn joins_with_uploads_run_where_the_chunks_are() {
+    let sky = samples::embedded(3, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let service = sky.server.queries();
+    let (path, _) = positions(&sky.engine, sky.folder()).await;
+    for query in [
+        "SELECT t.id, o.objectId FROM TAP_UPLOAD.t AS t JOIN demo.Object AS o
+         ON DISTANCE(t.ra, t.\"dec l\", o.coord_ra, o.coord_dec) < 0.001",
+        "SELECT t.id, s.sourceId FROM TAP_UPLOAD.t AS t JOIN demo.Source AS s ON s.objectId = t.id",
+    ] {
+        let request = QueryRequest { explain: true, uploads: vec![upload("t", &path)], ..QueryRequest::adql(query) };
+        let batches: Vec<_> = service.query(request).await.unwrap().batches.try_collect().await.unwrap();
+        let plan: Vec<String> = cells::rows(&batches).unwrap().into_iter().map(|mut row| row.remove(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("TAP_UPLOAD.t: replicated"), "{plan}");
+        // The stage that joins has a task on each worker, and gets the whole upload; no chunk's rows move.
+        let stages: Vec<&str> = plan.split("┌─────").collect();
+        let joining = stages.iter().find(|stage| stage.contains("JoinExec")).unwrap();
+        assert!(joining.contains("tasks=3") && joining.contains("NetworkBroadcast"), "{plan}");
+        assert!(!plan.contains("NetworkShuffle"), "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_uploaded_comes_back() {
     let sky = samples::embedded(2, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
     let service = sky.server.queries();
@@ -169,7 +192,8 @@ async fn what_was_uploaded_comes_back() {
         let told = back[0].schema();
         let told: Vec<_> = told.fields().iter().map(|field| (field.name().clone(), field.metadata().clone())).collect();
         let known = sent[0].schema();
-        let known: Vec<_> = known.fields().iter().map(|field| (field.name().clone(), field.metadata().clone())).collect();
+        let known: Vec<_> =
+            known.fields().iter().map(|field| (field.name().clone(), field.metadata().clone())).collect();
         assert_eq!(told, known, "{name}");
     }
 
@@ -178,7 +202,8 @@ async fn what_was_uploaded_comes_back() {
     let path = folder.path().join("names");
     std::fs::write(&path, "k,v\n1,one\n2,two\n").unwrap();
     let uploads = [upload("numbers", &files.join("tabledata-1.4.vot")), upload("names", &path)];
-    let query = "SELECT a.\"ra \" AS k, n.v, b.flux FROM TAP_UPLOAD.numbers a JOIN TAP_UPLOAD.names n ON n.k = a.\"ra \"
+    let query =
+        "SELECT a.\"ra \" AS k, n.v, b.flux FROM TAP_UPLOAD.numbers a JOIN TAP_UPLOAD.names n ON n.k = a.\"ra \"
                  JOIN TAP_UPLOAD.numbers b ON b.\"ra \" = a.\"ra \" ORDER BY 1";
     let rows = cells::rows(&ask(service.as_ref(), query, &uploads).await.unwrap()).unwrap();
     assert_eq!(rows, [["1", "one", "1.5"], ["2", "two", "-0.1"]]);
@@ -221,7 +246,9 @@ fn post(address: &str, query: &str, file: &[u8]) -> reqwest::RequestBuilder {
         let part = format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
         body.extend(part.as_bytes());
     }
-    body.extend(b"--xyz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"t.csv\"\r\nContent-Type: text/csv\r\n\r\n");
+    body.extend(
+        b"--xyz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"t.csv\"\r\nContent-Type: text/csv\r\n\r\n",
+    );
     body.extend(file);
     body.extend(b"\r\n--xyz--\r\n");
     reqwest::Client::new().post(address).header("Content-Type", "multipart/form-data; boundary=xyz").body(body)

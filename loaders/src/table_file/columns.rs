@@ -20,8 +20,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeListArray, ListArray, NullBufferBuilder, PrimitiveBuilder, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeListArray, ListArray, NullBufferBuilder, PrimitiveBuilder,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{
@@ -265,11 +265,8 @@ impl ColumnBuilder {
             Datatype::Char | Datatype::UnicodeChar => Values::Text(StringBuilder::new()),
         };
         let is_list = matches!(column.arrow(), DataType::List(_) | DataType::FixedSizeList(..));
-        let list = is_list.then(|| Lists {
-            ends: vec![0],
-            nulls: NullBufferBuilder::new(0),
-            fixed: column.list_length(),
-        });
+        let list =
+            is_list.then(|| Lists { ends: vec![0], nulls: NullBufferBuilder::new(0), fixed: column.list_length() });
         let null = column.null.as_deref().map(|text| null_number(column, text)).transpose()?.flatten();
         Ok(Self { datatype: column.datatype, values, null, list, is_bytes: column.is_bytes() })
     }
@@ -394,7 +391,9 @@ impl ColumnBuilder {
                 let value = values::float(word.as_bytes(), "is out of the range of a double")?;
                 extend_floats(builder, [value].into_iter(), self.null);
             }
-            Values::Text(_) | Values::Bytes(_) | Values::Moment(_) => return Err("is not a value of its column's type"),
+            Values::Text(_) | Values::Bytes(_) | Values::Moment(_) => {
+                return Err("is not a value of its column's type");
+            }
         }
         Ok(())
     }
@@ -700,8 +699,7 @@ impl Builders {
         }
         let columns = self.builders.iter_mut().map(ColumnBuilder::finish).collect::<Result<Vec<_>>>()?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch =
-            arrow::record_batch::RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
+        let batch = arrow::record_batch::RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
         batch.map(Some).map_err(|error| Error::internal("rows cannot be put together").caused_by(error))
     }
 

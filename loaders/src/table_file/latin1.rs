@@ -12,7 +12,9 @@ pub(super) fn as_utf8(bytes: Box<dyn Read + Send>, start: &[u8], file: &str) -> 
     let declared = encoding(start).unwrap_or_default().to_ascii_lowercase();
     match declared.as_str() {
         "" | "utf-8" | "utf8" | "us-ascii" | "ascii" => Ok(bytes),
-        "iso-8859-1" | "latin1" | "latin-1" | "iso8859-1" => Ok(Box::new(Latin1 { inner: bytes, text: Vec::new(), taken: 0 })),
+        "iso-8859-1" | "latin1" | "latin-1" | "iso8859-1" => {
+            Ok(Box::new(Latin1 { inner: bytes, text: Vec::new(), taken: 0 }))
+        }
         other => Err(Error::data("the document is in an encoding that is not read; write it as UTF-8")
             .with("file", file)
             .with("encoding", crate::bad_rows::shown(other.as_bytes()))),

@@ -65,9 +65,10 @@ fn of_the_sender(error: Error) -> Error {
     if error.kind() != ErrorKind::Data {
         return error;
     }
-    let told = error.context().iter().fold(Error::invalid(error.message()), |told, (key, value)| {
-        told.with(key.clone(), value)
-    });
+    let told = error
+        .context()
+        .iter()
+        .fold(Error::invalid(error.message()), |told, (key, value)| told.with(key.clone(), value));
     told.caused_by(error)
 }
 
@@ -85,7 +86,10 @@ fn open(file: UploadFile<'_>) -> Result<TableRows> {
     let name = file.name;
     let mut stored = open_file(file.path).map_err(|error| error.with("name", name))?;
     let mut start = Vec::with_capacity(SNIFFED_BYTES);
-    plain(&stored, name)?.take(SNIFFED_BYTES as u64).read_to_end(&mut start).map_err(|error| read_error(error, name))?;
+    plain(&stored, name)?
+        .take(SNIFFED_BYTES as u64)
+        .read_to_end(&mut start)
+        .map_err(|error| read_error(error, name))?;
     rewind(&mut stored, name)?;
     let rows = match format_of(&start, file.media_type, name)? {
         Format::Votable => {

@@ -55,10 +55,12 @@ impl Parquet {
         let mut fields = Vec::with_capacity(names.len());
         for (field, name) in in_file.fields().iter().zip(names) {
             let datatype = datatype(field.data_type()).ok_or_else(|| {
-                Error::data("a column has a type that no result of a query could have; leave it out, or write plain values")
-                    .with("file", file)
-                    .with("column", field.name())
-                    .with("type", field.data_type())
+                Error::data(
+                    "a column has a type that no result of a query could have; leave it out, or write plain values",
+                )
+                .with("file", file)
+                .with("column", field.name())
+                .with("type", field.data_type())
             })?;
             let mut metadata: HashMap<String, String> = field.metadata().clone();
             metadata.retain(|key, _| KNOWN_KEYS.contains(&key.as_str()));
@@ -68,7 +70,8 @@ impl Parquet {
             fields.push(Field::new(name, datatype, true).with_metadata(metadata));
         }
         let rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
-        let plain: u64 = builder.metadata().row_groups().iter().map(|group| group.total_byte_size().max(0) as u64).sum();
+        let plain: u64 =
+            builder.metadata().row_groups().iter().map(|group| group.total_byte_size().max(0) as u64).sum();
         let batch_rows = (limits::BATCH_BYTES as u64 / (plain / rows).max(1)).clamp(1, limits::BATCH_ROWS as u64);
         let batches = guarded(file, || builder.with_batch_size(batch_rows as usize).build())?.map_err(damaged)?;
         Ok(Self { batches, schema: Arc::new(Schema::new(fields)), file: file.to_owned() })

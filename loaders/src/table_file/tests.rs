@@ -148,8 +148,15 @@ fn strange_files_are_refused_with_a_word() {
 
 /// Files of each format, small enough to be tried thousands of times.
 fn samples() -> Vec<Vec<u8>> {
-    let names =
-        ["tabledata-1.4.vot", "binary-1.4.vot", "binary2-1.4.vot", "table.ecsv", "table.parquet", "wide.fits", "table.fits"];
+    let names = [
+        "tabledata-1.4.vot",
+        "binary-1.4.vot",
+        "binary2-1.4.vot",
+        "table.ecsv",
+        "table.parquet",
+        "wide.fits",
+        "table.fits",
+    ];
     names.iter().map(|name| std::fs::read(files().join(name)).unwrap()).collect()
 }
 

@@ -61,7 +61,10 @@ pub(super) fn parse(text: &str, file: &str) -> Result<Node> {
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, _) = next.map_err(|error| {
             let line = error.marker().line();
-            Error::data("the header of the ECSV file is not YAML").with("file", file).with("line", line).caused_by(error)
+            Error::data("the header of the ECSV file is not YAML")
+                .with("file", file)
+                .with("line", line)
+                .caused_by(error)
         })?;
         let finished = match event {
             Event::Scalar(text, ..) => Node::Text(text.into_owned()),

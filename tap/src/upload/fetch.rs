@@ -71,7 +71,8 @@ impl Fetcher {
                     .with("address", &address)
                     .with("status", answer.status().as_u16()));
             }
-            let media_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let media_type =
+                answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
             return Ok((Body { answer, address }, media_type));
         }
         Err(Error::invalid("the address of an upload redirects too often").with("address", &address))

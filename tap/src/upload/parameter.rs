@@ -60,7 +60,9 @@ fn read_source(source: &str) -> Result<Source> {
 
 fn no_upload(text: &str) -> Error {
     let shown: String = text.chars().take(80).flat_map(char::escape_default).collect();
-    Error::invalid(format!("UPLOAD is written name,param:part or name,address, several separated by ;, not \"{shown}\""))
+    Error::invalid(format!(
+        "UPLOAD is written name,param:part or name,address, several separated by ;, not \"{shown}\""
+    ))
 }
 
 #[cfg(test)]

@@ -53,9 +53,7 @@ pub(super) fn document(settings: &TapSettings, base_url: &str) -> Vec<u8> {
         xml.close();
     }
     let uploads = &settings.uploads;
-    for (method, is_taken) in
-        [("inline", true), ("http", uploads.from_urls), ("https", uploads.from_urls)]
-    {
+    for (method, is_taken) in [("inline", true), ("http", uploads.from_urls), ("https", uploads.from_urls)] {
         if is_taken && uploads.max_bytes > 0 {
             xml.empty("uploadMethod", &[("ivo-id", &format!("{UPLOAD_METHOD}{method}"))]);
         }

@@ -64,10 +64,23 @@ async fn files_come_in_every_form_that_clients_send() {
     let plain = "Content-Type: text/plain; charset=UTF-8\r\n";
     for (parts, expected) in [
         // As pyvo and browsers do, as STILTS does, without a file name, without any sign that it is a file.
-        (vec![query(), part("name=\"UPLOAD\"", "", "t,param:f"), part("name=\"f\"; filename=\"x.vot\"", file, "1\n2")], vec![("t", vec![1, 2])]),
-        (vec![part("name=\"f\"; filename=\"f\"", "", "1\n2"), part("name=\"UPLOAD\"", plain, "t,param:f"), query()], vec![("t", vec![1, 2])]),
+        (
+            vec![
+                query(),
+                part("name=\"UPLOAD\"", "", "t,param:f"),
+                part("name=\"f\"; filename=\"x.vot\"", file, "1\n2"),
+            ],
+            vec![("t", vec![1, 2])],
+        ),
+        (
+            vec![part("name=\"f\"; filename=\"f\"", "", "1\n2"), part("name=\"UPLOAD\"", plain, "t,param:f"), query()],
+            vec![("t", vec![1, 2])],
+        ),
         (vec![part("name=f", file, "3"), part("name=\"upload\"", "", "t,param:f"), query()], vec![("t", vec![3])]),
-        (vec![part("name=\"f.1\"", "", "4"), part("name=\"UPLOAD\"", "", "t,param:f.1"), query()], vec![("t", vec![4])]),
+        (
+            vec![part("name=\"f.1\"", "", "4"), part("name=\"UPLOAD\"", "", "t,param:f.1"), query()],
+            vec![("t", vec![4])],
+        ),
         (vec![part("name=\"UPLOAD\"", "", "t,param:f"), part("name=\"f\"", plain, "5"), query()], vec![("t", vec![5])]),
         (
             vec![
@@ -90,7 +103,8 @@ async fn files_come_in_every_form_that_clients_send() {
 
         // In chunks of any size, behind a preamble.
         let preamble = format!("This is a message in several parts.\r\n{whole}");
-        let pieces: Vec<_> = preamble.as_bytes().chunks(7).map(Bytes::copy_from_slice).map(Ok::<_, std::io::Error>).collect();
+        let pieces: Vec<_> =
+            preamble.as_bytes().chunks(7).map(Bytes::copy_from_slice).map(Ok::<_, std::io::Error>).collect();
         let reply = send(&server, "/tap/sync", Body::from_stream(futures::stream::iter(pieces))).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
         assert_eq!(received(&server), expected);
@@ -134,7 +148,8 @@ async fn bounds_are_kept() {
     }
     // Far beyond the bound nothing more is read.
     let endless = futures::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'1'; 8192])));
-    let start = format!("{}{}--b b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n", query(), upload);
+    let start =
+        format!("{}{}--b b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n", query(), upload);
     let endless = futures::StreamExt::chain(futures::stream::iter([Ok(Bytes::from(start))]), endless);
     assert_eq!(send(&server, "/tap/sync", Body::from_stream(endless)).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 
@@ -240,7 +255,9 @@ async fn nothing_is_fetched_from_private_networks() {
     let there = elsewhere().await;
     let port = there.rsplit(':').next().unwrap();
     let server = serve_bounded(UploadSettings { from_urls: true, ..UploadSettings::default() });
-    for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "0"] {
+    for host in
+        ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "0"]
+    {
         let reply = fetch(&server, &format!("http://{host}:{port}/file")).await;
         assert_eq!(reply.status, StatusCode::FORBIDDEN, "{host}: {}", reply.text);
         assert!(reply.text.contains("private or local"), "{}", reply.text);

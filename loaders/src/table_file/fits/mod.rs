@@ -61,7 +61,8 @@ impl Fits {
         let row_bytes: usize = cells.iter().map(|cell: &Cell| cell.bytes).sum();
         let row_count = header.number("NAXIS2").and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
         let table_bytes = (row_bytes as u64).checked_mul(row_count);
-        let table_bytes = table_bytes.ok_or_else(|| Error::data("the FITS table has no possible size").with("file", file))?;
+        let table_bytes =
+            table_bytes.ok_or_else(|| Error::data("the FITS table has no possible size").with("file", file))?;
         let number = |keyword| header.number(keyword).and_then(|number: i64| u64::try_from(number).ok());
         let gap = number("THEAP").unwrap_or(table_bytes);
         let after = number("PCOUNT").unwrap_or(0);
@@ -140,7 +141,9 @@ impl Fits {
             Error::data("an array of the FITS table lies outside of its heap").with("file", file).with("row", row)
         };
         let (length, offset) = match (width, descriptor.as_chunks::<4>().0, descriptor.as_chunks::<8>().0) {
-            (4, [length, offset], _) => (u64::from(u32::from_be_bytes(*length)), u64::from(u32::from_be_bytes(*offset))),
+            (4, [length, offset], _) => {
+                (u64::from(u32::from_be_bytes(*length)), u64::from(u32::from_be_bytes(*offset)))
+            }
             (8, _, [length, offset]) => (u64::from_be_bytes(*length), u64::from_be_bytes(*offset)),
             // A descriptor that is repeated no times.
             _ => return Ok(0),
@@ -226,7 +229,9 @@ fn numbers(cell: Cell, stored: &[u8]) -> impl Iterator<Item = Option<f64>> {
             (Stored::Short, bytes) => {
                 bytes.first_chunk().and_then(|bytes| integer(i64::from(i16::from_be_bytes(*bytes))))
             }
-            (Stored::Int, bytes) => bytes.first_chunk().and_then(|bytes| integer(i64::from(i32::from_be_bytes(*bytes)))),
+            (Stored::Int, bytes) => {
+                bytes.first_chunk().and_then(|bytes| integer(i64::from(i32::from_be_bytes(*bytes))))
+            }
             (Stored::Long, bytes) => bytes.first_chunk().and_then(|bytes| integer(i64::from_be_bytes(*bytes))),
             _ => None,
         }
@@ -242,7 +247,8 @@ fn find_table(rows: &mut BufReader<File>, file: &str) -> Result<Header> {
         }
         is_first = false;
         let bytes = header.data_bytes().and_then(|bytes| i64::try_from(bytes).ok());
-        let bytes = bytes.ok_or_else(|| Error::data("a part of the FITS file has no possible size").with("file", file))?;
+        let bytes =
+            bytes.ok_or_else(|| Error::data("a part of the FITS file has no possible size").with("file", file))?;
         rows.seek_relative(bytes).map_err(|error| read_error(error, file))?;
     }
     let what = if is_first { "this is no FITS file" } else { "this FITS file has no binary table" };

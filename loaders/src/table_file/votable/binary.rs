@@ -71,7 +71,8 @@ impl Stream {
             let is_flagged =
                 self.has_flags && self.flags.get(index / 8).is_some_and(|byte| byte & (0x80 >> (index % 8)) != 0);
             // Without flags an empty array is the one way to say NULL, and so is a text that begins with its end.
-            let is_empty = !self.has_flags && ((is_variable && count == 0) || (is_text && starts_with_end(&self.cell, column.datatype)));
+            let is_empty = !self.has_flags
+                && ((is_variable && count == 0) || (is_text && starts_with_end(&self.cell, column.datatype)));
             let Some(builder) = builders.builders.get_mut(index) else { break };
             let pushed = if is_flagged || is_empty {
                 builder.push_null();

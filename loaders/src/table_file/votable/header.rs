@@ -222,14 +222,18 @@ fn length_of(arraysize: Option<&str>, elements: usize) -> Option<Length> {
 
 fn check_stream(xml: &Xml, tag: &Tag) -> Result<()> {
     if tag.attribute("href").is_some() {
-        return Err(Error::data("the rows of this VOTable are in another file, which is not fetched; write them into it")
-            .with("file", xml.file()));
+        return Err(Error::data(
+            "the rows of this VOTable are in another file, which is not fetched; write them into it",
+        )
+        .with("file", xml.file()));
     }
     match tag.attribute("encoding") {
         None | Some("base64") => Ok(()),
-        Some(encoding) => Err(Error::data("the rows of this VOTable are encoded in a way that is not read; use base64")
-            .with("file", xml.file())
-            .with("encoding", shown(encoding))),
+        Some(encoding) => {
+            Err(Error::data("the rows of this VOTable are encoded in a way that is not read; use base64")
+                .with("file", xml.file())
+                .with("encoding", shown(encoding)))
+        }
     }
 }
 

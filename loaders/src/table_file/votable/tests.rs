@@ -75,7 +75,8 @@ fn rows_in_binary_with_and_without_flags() {
     let encode = |rows: &[Vec<u8>], name: &str| {
         let text = base64::engine::general_purpose::STANDARD.encode(rows.concat());
         let lines: Vec<&str> = text.as_bytes().chunks(20).map(|line| std::str::from_utf8(line).unwrap()).collect();
-        let stream = format!("<v:{name}><v:STREAM encoding='base64'>\n{}\n</v:STREAM></v:{name}>", lines.join("\r\n  "));
+        let stream =
+            format!("<v:{name}><v:STREAM encoding='base64'>\n{}\n</v:STREAM></v:{name}>", lines.join("\r\n  "));
         document(fields, &stream)
     };
     let plain = encode(&[row(None, 7, "", &[]), row(None, -2, "ab\0c", &[1, -2])], "BINARY");
@@ -113,7 +114,10 @@ fn faults_are_told_with_their_place() {
         (document(int, "<v:BINARY><v:STREAM href='http://x/y'/></v:BINARY>"), "in another file"),
         (document(int, "<v:FITS extnum='1'><v:STREAM>AAAA</v:STREAM></v:FITS>"), "FITS stream"),
         (
-            document("<F name='s' datatype='char' arraysize='*'/>", "<v:BINARY><v:STREAM>f////w==</v:STREAM></v:BINARY>"),
+            document(
+                "<F name='s' datatype='char' arraysize='*'/>",
+                "<v:BINARY><v:STREAM>f////w==</v:STREAM></v:BINARY>",
+            ),
             "longer than allowed",
         ),
     ] {
