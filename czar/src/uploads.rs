@@ -34,7 +34,7 @@ use crate::schema::Database;
 use crate::translate::described_field;
 
 /// Encoded bytes at which a segment ends: what one upload holds in memory, a few times over.
-const SEGMENT_BYTES: usize = 16 << 20;
+const SEGMENT_BYTES: usize = 8 << 20;
 
 /// Rows of a row group: a scan decodes a column of one at a time.
 const ROW_GROUP_ROWS: usize = 64 << 10;

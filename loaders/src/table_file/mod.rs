@@ -3,11 +3,11 @@
 //! [`TableFiles`] finds a file's format by its first bytes, unpacks it if it is gzip or Zstandard, and gives it to the reader of that
 //! format:
 //!
-//! - [`votable`]: VOTable 1.1 to 1.5, TABLEDATA, BINARY and BINARY2;
-//! - [`fits`]: the first binary table of a FITS file;
-//! - [`ecsv`]: astropy's CSV with a YAML header;
-//! - [`parquet`]: Parquet, VOParquet's descriptions included;
-//! - [`csv`]: CSV with a line of names, its types guessed so that nothing is lost.
+//! - `votable`: VOTable 1.1 to 1.5, TABLEDATA, BINARY and BINARY2;
+//! - `fits`: the first binary table of a FITS file;
+//! - `ecsv`: astropy's CSV with a YAML header;
+//! - `parquet`: Parquet, VOParquet's descriptions included;
+//! - `csv`: CSV with a line of names, its types guessed so that nothing is lost.
 //!
 //! Each gives batches of bounded size, with units, UCDs and the like in the fields' metadata, and names that are all different. A fault
 //! is told with its row, its column and the value.

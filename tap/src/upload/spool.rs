@@ -40,8 +40,11 @@ pub(super) struct Receiving {
 }
 
 impl Spool {
-    /// A spool in this folder, which is made, and rid of an earlier run's files, when the first upload arrives.
+    /// A spool in this folder, which is rid of an earlier run's files now, and made when the first upload arrives.
     pub(super) fn new(folder: PathBuf, limit_bytes: u64) -> Self {
+        if let Err(error) = sweep(&folder) {
+            tracing::warn!(folder = %folder.display(), %error, "old uploads could not be deleted");
+        }
         Self { folder, limit_bytes, used_bytes: Arc::default(), prepared: OnceCell::new() }
     }
 
@@ -50,7 +53,7 @@ impl Spool {
     /// # Errors
     /// `Internal` if the folder cannot be written.
     pub(super) async fn receive(&self, media_type: Option<String>) -> Result<Receiving> {
-        self.prepared.get_or_try_init(|| prepare(&self.folder)).await.map_err(cannot_write)?;
+        self.prepared.get_or_try_init(|| tokio::fs::create_dir_all(&self.folder)).await.map_err(cannot_write)?;
         let path = self.folder.join(format!("{}.{FILE_SUFFIX}", uuid::Uuid::new_v4().simple()));
         let file = BufWriter::with_capacity(WRITE_BYTES, File::create_new(&path).await.map_err(cannot_write)?);
         let kept = SpooledFile { path, media_type, bytes: 0, used_bytes: self.used_bytes.clone() };
@@ -58,12 +61,15 @@ impl Spool {
     }
 }
 
-async fn prepare(folder: &Path) -> std::io::Result<()> {
-    tokio::fs::create_dir_all(folder).await?;
-    let mut entries = tokio::fs::read_dir(folder).await?;
-    while let Some(entry) = entries.next_entry().await? {
-        if entry.path().extension().is_some_and(|suffix| suffix == FILE_SUFFIX) {
-            tokio::fs::remove_file(entry.path()).await?;
+fn sweep(folder: &Path) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|suffix| suffix == FILE_SUFFIX) {
+            std::fs::remove_file(path)?;
         }
     }
     Ok(())
@@ -139,10 +145,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("old.upload"), "x").unwrap();
         let spool = Spool::new(folder.path().to_owned(), 10);
+        assert_eq!(files(folder.path()), 0, "the old one is gone");
         let mut first = spool.receive(Some("text/csv".to_owned())).await.unwrap();
         first.write(b"12345").await.unwrap();
         let first = first.finish().await.unwrap();
-        assert_eq!((files(folder.path()), first.media_type()), (1, Some("text/csv")), "the old one is gone");
+        assert_eq!((files(folder.path()), first.media_type()), (1, Some("text/csv")));
         assert_eq!(std::fs::read(first.path()).unwrap(), b"12345");
 
         let mut second = spool.receive(None).await.unwrap();
