@@ -21,6 +21,7 @@ use futures::stream::BoxStream;
 use qserv_core::catalog::{DatabaseSnapshot, Snapshot, SnapshotId, TableSnapshot, tap_schema};
 use qserv_core::clock::SystemClock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService, field_metadata};
+use qserv_core::upload::{TableReader, TableRows, UploadFile};
 use qserv_core::{Error, Result};
 use qserv_tap::{TapSettings, router};
 
@@ -57,6 +58,15 @@ impl QueryService for Toy {
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         Ok(self.snapshot.clone())
+    }
+}
+
+#[derive(Debug)]
+struct NoFiles;
+
+impl TableReader for NoFiles {
+    fn open(&self, file: UploadFile<'_>) -> Result<TableRows> {
+        Err(Error::invalid("made-up rows need no uploads").with("table", file.name))
     }
 }
 
@@ -137,7 +147,7 @@ async fn main() -> std::io::Result<()> {
     let tables = tables.collect();
     let databases = BTreeMap::from([(database.name.clone(), Arc::new(DatabaseSnapshot { database, tables }))]);
     let snapshot = Arc::new(Snapshot { id: SnapshotId(1), databases });
-    let router = router(Arc::new(Toy { snapshot }), TapSettings::default(), Arc::new(SystemClock));
+    let router = router(Arc::new(Toy { snapshot }), TapSettings::default(), Arc::new(SystemClock), Arc::new(NoFiles));
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("http://{address}/tap");
     axum::serve(listener, router).await

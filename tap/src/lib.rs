@@ -12,6 +12,8 @@
 //!    `formats::ResultWriter` (`votable`, `csv`), chunk by chunk, while the client reads. When the client goes away, the body is dropped, and
 //!    with it the query.
 //!
+//! Tables that a request brings along (`upload`) are kept as files until its query has ended; the service opens them.
+//!
 //! An asynchronous query (`uws`) takes the same road from step 3, into a file instead of a socket, and waits there to be fetched.
 //! `vosi` says what the service can do and which tables it has; `landing` is for people with a browser.
 //!
@@ -29,6 +31,7 @@ mod question;
 mod settings;
 mod stream;
 mod sync;
+mod upload;
 mod uws;
 mod vosi;
 mod votable;
@@ -44,14 +47,17 @@ use axum::response::Response;
 use axum::routing::get;
 use qserv_core::clock::SharedClock;
 use qserv_core::query::QueryService;
+use qserv_core::upload::TableReader;
 
 pub use settings::{Example, FeatureSet, Function, TapSettings};
+pub use upload::UploadSettings;
 
 /// What every handler needs.
 struct Tap {
     service: Arc<dyn QueryService>,
     settings: Arc<TapSettings>,
     started_unix_ms: i64,
+    uploads: Arc<upload::Uploads>,
     jobs: Arc<uws::Jobs>,
     tables: vosi::TablesCache,
 }
@@ -72,15 +78,22 @@ impl Tap {
     }
 }
 
-/// The TAP service at `/tap`, to be merged into the server's router.
+/// The TAP service at `/tap`, to be merged into the server's router. `tables` reads the tables that requests bring along.
 ///
 /// The jobs of asynchronous queries live in the router's state: they end when the last clone of the router is dropped.
-pub fn router(service: Arc<dyn QueryService>, settings: TapSettings, clock: SharedClock) -> Router {
+pub fn router(
+    service: Arc<dyn QueryService>,
+    settings: TapSettings,
+    clock: SharedClock,
+    tables: Arc<dyn TableReader>,
+) -> Router {
     let max_body_bytes = settings.max_body_bytes;
     let settings = Arc::new(settings);
+    let uploads = Arc::new(upload::Uploads::new(&settings, tables));
     let tap = Tap {
         started_unix_ms: clock.unix_ms(),
-        jobs: Arc::new(uws::Jobs::new(service.clone(), settings.clone(), clock)),
+        jobs: Arc::new(uws::Jobs::new(service.clone(), settings.clone(), clock, uploads.clone())),
+        uploads,
         tables: vosi::TablesCache::default(),
         service,
         settings,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::upload::UploadSettings;
+
 /// Settings of the TAP service. All have defaults; every bound says why it is what it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -48,6 +50,8 @@ pub struct TapSettings {
     /// Seconds between two looks for jobs whose destruction time has come; requests never see such a job in any case, this only
     /// frees its disk space.
     pub sweep_interval_s: u64,
+    /// Bounds of tables that requests bring along.
+    pub uploads: UploadSettings,
     /// Example queries for the landing page.
     pub examples: Vec<Example>,
     /// The functions beyond ADQL's own, for the capabilities.
@@ -79,6 +83,7 @@ impl Default for TapSettings {
             max_spool_bytes: 64 * 1024 * 1024 * 1024,
             max_wait_s: 3_600,
             sweep_interval_s: 60,
+            uploads: UploadSettings::default(),
             examples: vec![
                 Example {
                     title: "All tables".to_owned(),

@@ -9,3 +9,4 @@ mod refusals;
 mod samples;
 mod scripts;
 mod surveys;
+mod uploads;

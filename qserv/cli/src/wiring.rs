@@ -137,6 +137,7 @@ impl Server {
             channels: Arc::new(channels),
             runtime,
             key_cache: Arc::new(KeyIndexCache::new(settings.czar.key_cache_bytes)),
+            clock: Arc::clone(&clock),
             settings: query_settings(settings),
         }));
         let ingest_settings = qserv_ingest::Settings {
@@ -147,6 +148,9 @@ impl Server {
         let ingest = Ingest::new(catalog.clone(), store, ingest_settings, Arc::clone(&clock))?;
         // A SQLite file has one czar, so whatever is open is left from one that died.
         let is_alone = settings.czar.catalog_url.is_none();
+        if is_alone {
+            catalog.expire_temporary().await?;
+        }
         let aborted = ingest.recover(is_alone).await?;
         if aborted > 0 {
             tracing::info!(aborted, "undid loads that an earlier run left unfinished");
@@ -191,7 +195,12 @@ impl Server {
         Router::new()
             .route("/", get(|| async { Redirect::temporary("/tap") }))
             .route("/healthz", get(|| async { "ok\n" }))
-            .merge(qserv_tap::router(self.queries(), self.tap.clone(), Arc::clone(&self.clock)))
+            .merge(qserv_tap::router(
+                self.queries(),
+                self.tap.clone(),
+                Arc::clone(&self.clock),
+                Arc::new(qserv_loaders::TableFiles),
+            ))
             .merge(qserv_ingest::router(self.ingest.clone()))
             .merge(qserv_engine::cluster::router(
                 self.peers.clone(),
@@ -252,6 +261,7 @@ fn query_settings(settings: &Settings) -> QuerySettings {
         timeout: Duration::from_secs(query.timeout_s),
         max_replans: query.max_replans,
         max_text_bytes: query.max_text_bytes,
+        max_upload_bytes: query.max_upload_bytes,
     }
 }
 

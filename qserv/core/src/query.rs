@@ -11,6 +11,7 @@ use futures::stream::BoxStream;
 
 use crate::catalog::Snapshot;
 use crate::error::Result;
+use crate::upload::Upload;
 
 /// Keys of the Arrow field metadata in which a result column carries its VO description.
 pub mod field_metadata {
@@ -50,6 +51,8 @@ pub struct QueryRequest {
     pub max_rows: Option<u64>,
     /// Answer with the plan instead of rows: one column `plan`, a row a line.
     pub explain: bool,
+    /// Tables that are there for this query alone.
+    pub uploads: Vec<Upload>,
 }
 
 impl QueryRequest {

@@ -69,7 +69,7 @@ async fn list(State(tap): State<Arc<Tap>>, request: Request) -> Answer {
 
 async fn create(State(tap): State<Arc<Tap>>, request: Request) -> Answer {
     let base_url = tap.base_url(&request);
-    let parameters = Parameters::read(request).await?;
+    let parameters = Parameters::read_with_files(request, &tap).await?;
     let job = tap.jobs.create(&parameters)?;
     Ok(see_other(&job_url(&base_url, &job)))
 }
@@ -85,7 +85,7 @@ async fn show(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Requ
 async fn change(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
     let base_url = tap.base_url(&request);
     let job = tap.jobs.get(&id)?;
-    let parameters = Parameters::read(request).await?;
+    let parameters = Parameters::read_with_files(request, &tap).await?;
     match parameters.one("ACTION")? {
         Some(action) if action.eq_ignore_ascii_case("DELETE") => {
             tap.jobs.delete(&job);

@@ -16,6 +16,7 @@ use super::spool::Spool;
 use crate::moment;
 use crate::parameters::Parameters;
 use crate::settings::TapSettings;
+use crate::upload::Uploads;
 
 /// Parameters that steer a job and are no part of its question.
 const CONTROLS: [&str; 5] = ["PHASE", "ACTION", "EXECUTIONDURATION", "DESTRUCTION", "WAIT"];
@@ -35,10 +36,15 @@ struct Inner {
 
 impl Jobs {
     /// No jobs yet.
-    pub(crate) fn new(service: Arc<dyn QueryService>, settings: Arc<TapSettings>, clock: SharedClock) -> Self {
+    pub(crate) fn new(
+        service: Arc<dyn QueryService>,
+        settings: Arc<TapSettings>,
+        clock: SharedClock,
+        uploads: Arc<Uploads>,
+    ) -> Self {
         let spool = Spool::new(settings.scratch_dir.clone(), settings.max_spool_bytes);
         let running = Semaphore::new(settings.max_running_jobs.clamp(1, Semaphore::MAX_PERMITS));
-        Self { runner: Arc::new(Runner { service, settings, clock, spool, running }), inner: Mutex::default() }
+        Self { runner: Arc::new(Runner { service, settings, clock, spool, uploads, running }), inner: Mutex::default() }
     }
 
     /// Creates a job, and starts it if `PHASE=RUN` is among the parameters.
@@ -138,7 +144,9 @@ impl Jobs {
                 return Err(Error::conflict("a job's parameters can be changed in phase PENDING only")
                     .with("phase", state.phase.name()));
             }
-            Arc::make_mut(&mut state.parameters).replace(question);
+            let kept = Arc::make_mut(&mut state.parameters);
+            kept.replace(question);
+            kept.add_files_of(parameters);
             state.run_time_s = run_time_s.unwrap_or(state.run_time_s);
             state.destruction_unix_ms = destruction.unwrap_or(state.destruction_unix_ms);
             Ok(())

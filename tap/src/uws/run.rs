@@ -14,6 +14,7 @@ use super::spool::{Spool, SpooledResult};
 use crate::question::Question;
 use crate::settings::TapSettings;
 use crate::stream::{EncodedResult, OnFailure};
+use crate::upload::Uploads;
 
 /// What a running job needs.
 pub(super) struct Runner {
@@ -21,6 +22,7 @@ pub(super) struct Runner {
     pub(super) settings: Arc<TapSettings>,
     pub(super) clock: SharedClock,
     pub(super) spool: Spool,
+    pub(super) uploads: Arc<Uploads>,
     /// One permit a running job.
     pub(super) running: Semaphore,
 }
@@ -47,11 +49,18 @@ impl Runner {
                 job.abort(Some(&error), self.clock.unix_ms());
             }
         }
+        // A job runs once: nobody needs them any more.
+        let _ = job.set(|state| {
+            Arc::make_mut(&mut state.parameters).forget_files();
+            Ok(())
+        });
     }
 
     async fn answer(&self, job: &Job) -> Result<SpooledResult> {
-        let question = Question::read(&job.state().parameters, &self.settings)?;
-        let result = self.service.query(question.request()).await?;
+        let parameters = job.state().parameters;
+        let question = Question::read(&parameters, &self.settings)?;
+        let uploads = self.uploads.of(&parameters).await?;
+        let result = self.service.query(question.request(uploads)).await?;
         job.watch_progress(result.progress.clone());
         let mut encoded = EncodedResult::new(&question, result, OnFailure::Fail);
         let mut file = self.spool.create(&job.id).await?;

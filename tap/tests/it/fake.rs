@@ -19,6 +19,7 @@ use http_body_util::BodyExt;
 use qserv_core::catalog::{Snapshot, SnapshotId};
 use qserv_core::clock::Clock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService};
+use qserv_core::upload::{TableReader, TableRows, UploadFile};
 use qserv_core::{Error, ErrorKind, Result};
 use qserv_tap::{TapSettings, router};
 use tokio::sync::watch;
@@ -154,6 +155,20 @@ impl Drop for Counted {
     }
 }
 
+/// Reads files whose lines are numbers: a table of one column `n`.
+#[derive(Debug)]
+struct Lines;
+
+impl TableReader for Lines {
+    fn open(&self, file: UploadFile<'_>) -> Result<TableRows> {
+        let text = std::fs::read_to_string(file.path).unwrap();
+        let numbers = text.lines().map(|line| line.parse::<i64>().map_err(|_| Error::invalid("not a number")));
+        let numbers: ArrayRef = Arc::new(Int64Array::from(numbers.collect::<Result<Vec<_>>>()?));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        Ok(TableRows { schema: batch.schema(), batches: Box::new(std::iter::once(Ok(batch))) })
+    }
+}
+
 /// A clock that stands still until it is set.
 #[derive(Debug)]
 pub(crate) struct HandClock(AtomicI64);
@@ -190,7 +205,7 @@ pub(crate) fn serve_with(service: FakeService, settings: TapSettings) -> Server 
     let service = Arc::new(service);
     let clock = Arc::new(HandClock(AtomicI64::new(NOW_UNIX_MS)));
     let settings = TapSettings { scratch_dir: scratch.path().to_owned(), ..settings };
-    Server { router: router(service.clone(), settings, clock.clone()), service, clock, scratch }
+    Server { router: router(service.clone(), settings, clock.clone(), Arc::new(Lines)), service, clock, scratch }
 }
 
 /// An answer of the router, read to its end.

@@ -8,4 +8,5 @@ mod fake;
 mod round_trip;
 mod streaming;
 mod synchronous;
+mod uploads;
 mod vosi;

@@ -98,6 +98,8 @@ pub struct Query {
     pub max_replans: usize,
     /// Longest query text.
     pub max_text_bytes: usize,
+    /// Most bytes that the rows of one query's uploaded tables may have in memory.
+    pub max_upload_bytes: u64,
 }
 
 /// See [`Settings::up`].
@@ -171,6 +173,7 @@ impl Default for Query {
             timeout_s: bounds.timeout.as_secs(),
             max_replans: bounds.max_replans,
             max_text_bytes: bounds.max_text_bytes,
+            max_upload_bytes: bounds.max_upload_bytes,
         }
     }
 }
