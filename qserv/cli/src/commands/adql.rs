@@ -22,7 +22,7 @@ pub fn run(command: &AdqlCommand) -> Result<()> {
 
 /// Answers one JSON line for each query.
 fn check(udf: &[String]) -> Result<()> {
-    let mut options = Options::strict();
+    let mut options = Options { functions: qserv_czar::functions(), ..Options::strict() };
     for text in udf {
         let signature: FunctionSignature = text
             .parse()
