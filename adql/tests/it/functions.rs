@@ -12,7 +12,7 @@ fn names() -> NameList {
 }
 
 fn options() -> Options {
-    let signature = |form: &str| form.parse::<FunctionSignature>().unwrap();
+    let signature = |form: &str| form.parse::<FunctionSignature>().expect("a signature");
     let functions = vec![
         signature("ivo_string_agg(word VARCHAR, mark VARCHAR) -> VARCHAR").aggregate(),
         signature("scisql_median(x DOUBLE) -> DOUBLE").aggregate(),

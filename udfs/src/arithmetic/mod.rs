@@ -3,9 +3,9 @@
 //!
 //! DataFusion's `+`, `-` and `*` of whole numbers wrap around, a division by zero is an error for whole numbers and infinite
 //! for others, and a conversion that fails is told in Arrow's words. [`analyzer`] has DataFusion's rules between two of ours:
-//! 1. [`Arithmetic`] puts the functions of [`Checked`] for operators of whole numbers, and makes a divisor of zero NULL
-//!    ([`NonZero`]), while types are still those that the query gave.
-//! 2. [`Conversions`] puts [`Convert`] for each cast that may fail, also for those that DataFusion has put in.
+//! 1. `Arithmetic` puts the functions of `Checked` for operators of whole numbers, and makes a divisor of zero NULL
+//!    (`NonZero`), while types are still those that the query gave.
+//! 2. `Conversions` puts `Convert` for each cast that may fail, also for those that DataFusion has put in.
 //!
 //! [`Finite`] is what the translation of ADQL writes around functions such as `ln`; [`Real`] are functions that need more than that.
 
