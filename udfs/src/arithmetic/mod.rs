@@ -7,7 +7,7 @@
 //!    (`NonZero`), while types are still those that the query gave.
 //! 2. `Conversions` puts `Convert` for each cast that may fail, also for those that DataFusion has put in.
 //!
-//! [`Finite`] is what the translation of ADQL writes around functions such as `ln`; [`Real`] are functions that need more than that.
+//! `Finite` is what the translation of ADQL writes around functions such as `ln`; `Real` are functions that need more than that.
 
 mod checked;
 mod convert;
