@@ -22,6 +22,7 @@ use qserv_engine::explain::explain;
 use qserv_engine::placement::{LiveWorker, MAX_GROUPS};
 use qserv_engine::restrict::{Restricted, Surroundings, restrict};
 use qserv_engine::session;
+use qserv_engine::spatial::replace_nested_loops;
 
 use crate::schema::{CATALOG, NO_SCHEMA, catalogs, with_schema};
 use crate::subqueries;
@@ -161,6 +162,7 @@ impl Planner {
         let state = builder.build();
         let plan =
             state.query_planner().create_physical_plan(&restricted.plan, &state).await.map_err(from_datafusion)?;
+        let plan = replace_nested_loops(plan).map_err(from_datafusion)?;
         let schema = described(&plan.schema(), logical.schema().as_arrow());
         Ok(Planned { plan, context: state.task_ctx(), schema, restricted })
     }

@@ -18,6 +18,7 @@ use qserv_core::store::SEGMENT_STORE_URL;
 
 use crate::distribute::{JoinWithinChunks, KeepKeysTogether};
 use crate::error::from_datafusion;
+use crate::spatial::SpatialJoinCodec;
 
 /// How many of the greediest operators the log names when memory runs out.
 const TRACKED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).expect("5 is not 0");
@@ -129,6 +130,11 @@ impl WorkerSession {
 #[async_trait]
 impl WorkerSessionBuilder for WorkerSession {
     async fn build_session_state(&self, context: WorkerQueryContext) -> Result<SessionState> {
-        Ok(context.builder.with_functions_added().with_distributed_channel_resolver(Arc::clone(&self.channels)).build())
+        Ok(context
+            .builder
+            .with_functions_added()
+            .with_distributed_channel_resolver(Arc::clone(&self.channels))
+            .with_distributed_user_codec(SpatialJoinCodec)
+            .build())
     }
 }
