@@ -18,7 +18,7 @@ use qserv_core::store::SEGMENT_STORE_URL;
 
 use crate::distribute::{JoinWithinChunks, KeepKeysTogether};
 use crate::error::from_datafusion;
-use crate::spatial::SpatialJoinCodec;
+use crate::spatial::{CheckOverlap, JoinWithOverlap, SpatialJoinCodec};
 
 /// How many of the greediest operators the log names when memory runs out.
 const TRACKED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).expect("5 is not 0");
@@ -79,9 +79,11 @@ pub fn config(partitions: usize) -> SessionConfig {
 /// The physical optimizer: DataFusion's rules between ours.
 #[must_use]
 pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(JoinWithinChunks)];
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
+        vec![Arc::new(JoinWithinChunks), Arc::new(JoinWithOverlap)];
     rules.extend(PhysicalOptimizer::new().rules);
     rules.push(Arc::new(KeepKeysTogether));
+    rules.push(Arc::new(CheckOverlap));
     rules
 }
 

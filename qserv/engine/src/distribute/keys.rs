@@ -23,6 +23,7 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
 };
 
+use crate::spatial::SpatialJoinExec;
 use crate::table::{Family, family_of};
 
 /// Joins tables whose chunks follow one director where they lie, before DataFusion thinks of copying the smaller one to
@@ -148,6 +149,9 @@ fn origin(plan: &Arc<dyn ExecutionPlan>) -> Origin {
         return if scan.output_partitioning.is_some() { Origin::Chunks(family_of(scan)) } else { Origin::Other };
     }
     let children = plan.children();
+    if let Some(join) = plan.downcast_ref::<SpatialJoinExec>() {
+        return origin(join.streaming());
+    }
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
         let side = if join.mode == PartitionMode::Partitioned { join.left() } else { join.right() };
         return origin(side);

@@ -6,7 +6,7 @@ use datafusion::common::{Result, exec_datafusion_err, internal_err, not_impl_err
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
+use datafusion::physical_plan::joins::NestedLoopJoinExec;
 use datafusion_proto::physical_plan::{
     PhysicalExtensionCodec, PhysicalPlanDecodeContext, PhysicalProtoConverterExtension,
 };
@@ -14,6 +14,7 @@ use datafusion_proto::protobuf::PhysicalPlanNode;
 use prost::Message;
 
 use super::exec::{Reach, SpatialJoinExec};
+use super::replace::rebuilt;
 
 /// Encodes and decodes [`SpatialJoinExec`]: a byte for its reach, then the nested loop over empty inputs.
 #[derive(Debug, Default, Clone, Copy)]
@@ -45,7 +46,7 @@ impl PhysicalExtensionCodec for SpatialJoinCodec {
         let Some(nested) = nested.downcast_ref::<NestedLoopJoinExec>() else {
             return internal_err!("a spatial join without a nested loop");
         };
-        let nested = over(nested, Arc::clone(left), Arc::clone(right))?;
+        let nested = rebuilt(nested, Arc::clone(left), Arc::clone(right))?;
         match SpatialJoinExec::of(nested, reach) {
             Some(join) => Ok(Arc::new(join)),
             None => internal_err!("a spatial join whose filter has no spatial condition"),
@@ -63,7 +64,7 @@ impl PhysicalExtensionCodec for SpatialJoinCodec {
         };
         let nested = join.nested();
         let empty = |plan: &Arc<dyn ExecutionPlan>| Arc::new(EmptyExec::new(plan.schema())) as Arc<dyn ExecutionPlan>;
-        let nested: Arc<dyn ExecutionPlan> = Arc::new(over(nested, empty(nested.left()), empty(nested.right()))?);
+        let nested: Arc<dyn ExecutionPlan> = Arc::new(rebuilt(nested, empty(nested.left()), empty(nested.right()))?);
         let encoded = converter.execution_plan_to_proto(&nested, self)?;
         buffer.push(match join.reach() {
             Reach::Everything => EVERYTHING,
@@ -71,16 +72,4 @@ impl PhysicalExtensionCodec for SpatialJoinCodec {
         });
         encoded.encode(buffer).map_err(|error| exec_datafusion_err!("a spatial join cannot be encoded: {error}"))
     }
-}
-
-/// The nested loop over other inputs.
-fn over(
-    nested: &NestedLoopJoinExec,
-    left: Arc<dyn ExecutionPlan>,
-    right: Arc<dyn ExecutionPlan>,
-) -> Result<NestedLoopJoinExec> {
-    NestedLoopJoinExecBuilder::new(left, right, *nested.join_type())
-        .with_filter(nested.filter().cloned())
-        .with_projection_ref(nested.projection().clone())
-        .build()
 }

@@ -8,8 +8,8 @@ use datafusion::common::{DataFusionError, JoinType, Result, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, PhysicalExpr};
+use datafusion::physical_plan::joins::NestedLoopJoinExec;
 use datafusion::physical_plan::joins::utils::{JoinFilter, build_join_schema};
-use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -23,6 +23,7 @@ use super::build::Built;
 use super::condition::SpatialCondition;
 use super::metrics::SpatialJoinMetrics;
 use super::probe::{Joining, joined};
+use super::replace::rebuilt;
 
 /// Which rows of the built side a partition of the other side can find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,12 @@ impl SpatialJoinExec {
         };
         let metrics = ExecutionPlanMetricsSet::new();
         is_possible.then(|| Self { nested, filter, condition, reach, built: Arc::default(), metrics })
+    }
+
+    /// The side that streams by: the join's partitions are its partitions.
+    #[must_use]
+    pub fn streaming(&self) -> &Arc<dyn ExecutionPlan> {
+        self.nested.right()
     }
 
     /// The nested loop that it stands for.
@@ -147,11 +154,7 @@ impl ExecutionPlan for SpatialJoinExec {
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let [left, right] = children.as_slice() else { return internal_err!("a join has two inputs") };
-        let nested = NestedLoopJoinExecBuilder::new(Arc::clone(left), Arc::clone(right), *self.nested.join_type())
-            .with_filter(Some(self.filter.clone()))
-            .with_projection_ref(self.nested.projection().clone())
-            .build()?;
-        match Self::of(nested, self.reach) {
+        match Self::of(rebuilt(&self.nested, Arc::clone(left), Arc::clone(right))?, self.reach) {
             Some(join) => Ok(Arc::new(join)),
             None => internal_err!("a spatial join that is none over other inputs"),
         }

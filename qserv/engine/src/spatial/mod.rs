@@ -10,9 +10,11 @@
 //!    stream by. The grid gives the pairs that lie near enough, and the filter as it was written decides each of them, so the
 //!    answer is the nested loop's to the last bit.
 //!
-//! Absent: chunks and their overlap. A spatial join is right wherever the rows lie.
+//! Where the angle is no larger than the overlap of two directors' chunks, `restrict` lets one side read its overlap, and
+//! [`JoinWithOverlap`] pairs the two scans chunk by chunk before anything is brought anywhere.
 
 mod build;
+mod chunks;
 mod codec;
 mod condition;
 mod exec;
@@ -21,6 +23,7 @@ mod metrics;
 mod probe;
 mod replace;
 
+pub use chunks::{CheckOverlap, JoinWithOverlap, is_exposed_overlap};
 pub use codec::SpatialJoinCodec;
 pub use exec::SpatialJoinExec;
 pub use replace::replace_nested_loops;

@@ -54,11 +54,7 @@ fn spatial(nested: NestedLoopJoinExec) -> Option<Arc<dyn ExecutionPlan>> {
 
 /// The join with its sides exchanged, below what puts its columns in their old order.
 fn swapped(nested: &NestedLoopJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let swapped = nested.swap_inputs()?;
-    let (order, swapped) = match swapped.downcast_ref::<ProjectionExec>() {
-        Some(order) => (Some(Arc::clone(&swapped)), Arc::clone(order.input())),
-        None => (None, swapped),
-    };
+    let (order, swapped) = take_projection(nested.swap_inputs()?);
     let Some(join) = swapped.downcast_ref::<NestedLoopJoinExec>() else { return Ok(None) };
     let join = rebuilt(join, in_one_partition(join.left()), in_all_partitions(join.right()))?;
     let Some(join) = spatial(join) else { return Ok(None) };
@@ -71,7 +67,21 @@ fn swapped(nested: &NestedLoopJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>
     }
 }
 
-fn rebuilt(
+/// A join with its sides exchanged, and apart from it what puts its columns in their old order, if anything must.
+pub(super) fn take_projection(
+    swapped: Arc<dyn ExecutionPlan>,
+) -> (Option<Arc<dyn ExecutionPlan>>, Arc<dyn ExecutionPlan>) {
+    match swapped.downcast_ref::<ProjectionExec>() {
+        Some(order) => {
+            let join = Arc::clone(order.input());
+            (Some(swapped), join)
+        }
+        None => (None, swapped),
+    }
+}
+
+/// The nested loop over other inputs.
+pub(super) fn rebuilt(
     nested: &NestedLoopJoinExec,
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,
