@@ -5,12 +5,12 @@
 //! the other, the *halo*, with its overlap beside it; nothing is exchanged. The anchor is the side whose rows an outer join
 //! keeps: each of its rows is read once.
 
-use datafusion::common::JoinType;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, JoinType};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Column, Expr, Join, LogicalPlan};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan};
 use qserv_core::catalog::{SegmentRole, TableKind};
 
 use super::Choice;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::array::{BooleanBufferBuilder, new_null_array};
+use datafusion::arrow::array::{BooleanBufferBuilder, Float64Array, new_null_array};
 use datafusion::arrow::compute::{filter_record_batch, take};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::{JoinSide, JoinType, Result, internal_err};
@@ -58,7 +58,7 @@ struct Probe {
 struct AtWork {
     batch: RecordBatch,
     vectors: Vec<Option<[f64; 3]>>,
-    own_radii_deg: Option<datafusion::arrow::array::Float64Array>,
+    own_radii_deg: Option<Float64Array>,
     next_row: usize,
     /// Pairs that wait to be decided: rows of the built side and of the batch.
     candidates: (Vec<u32>, Vec<u32>),
