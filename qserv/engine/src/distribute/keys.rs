@@ -146,7 +146,8 @@ fn origin(plan: &Arc<dyn ExecutionPlan>) -> Origin {
     }
     if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
         let Some(scan) = source.data_source().downcast_ref::<FileScanConfig>() else { return Origin::Other };
-        return if scan.output_partitioning.is_some() { Origin::Chunks(family_of(scan)) } else { Origin::Other };
+        let by_key = matches!(scan.output_partitioning, Some(Partitioning::Hash(..)));
+        return if by_key { Origin::Chunks(family_of(scan)) } else { Origin::Other };
     }
     let children = plan.children();
     if let Some(join) = plan.downcast_ref::<SpatialJoinExec>() {

@@ -76,6 +76,8 @@ struct Choice {
     segments: Vec<Arc<Segment>>,
     /// Whether overlap is read beside the chunks.
     is_halo: bool,
+    /// Whether it is one of two sides that are paired chunk by chunk.
+    is_paired: bool,
 }
 
 impl Choice {
@@ -100,7 +102,7 @@ pub async fn restrict(plan: LogicalPlan, surroundings: &Surroundings) -> Result<
         let cells = Cells::of(&site.table, &predicate);
         let may_match = |segment: &&Arc<Segment>| predicate.may_match(segment) && cells.may_hold(segment);
         let segments: Vec<Arc<Segment>> = site.table.table().segments_of(role).filter(may_match).cloned().collect();
-        choices.push(Choice { site, role, predicate, segments, is_halo: false });
+        choices.push(Choice { site, role, predicate, segments, is_halo: false, is_paired: false });
     }
     carry_over(&mut choices, &links);
     if surroundings.overlap == Overlap::Read {
@@ -258,6 +260,7 @@ fn site_plan(choice: &Choice, placement: &Arc<Placement>, groups_rows: bool) -> 
             && (!groups_rows || !spread || apart),
         nulls_together: !choice.is_halo && groups_rows && spread && apart,
         is_halo: choice.is_halo,
+        is_paired: choice.is_paired,
     }
 }
 

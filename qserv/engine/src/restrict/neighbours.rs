@@ -140,12 +140,12 @@ pub(super) fn read_overlap(choices: &mut [Choice], pairs: &[Neighbours]) {
         if let Some(halo) = choices.get_mut(pair.halo) {
             halo.segments = segments;
             halo.is_halo = true;
-        }
-        if pair.keeps_anchor {
-            continue;
+            halo.is_paired = true;
         }
         let with_partners = choices.get(pair.halo).map(Choice::chunks).unwrap_or_default();
-        if let Some(anchor) = choices.get_mut(pair.anchor) {
+        let Some(anchor) = choices.get_mut(pair.anchor) else { continue };
+        anchor.is_paired = true;
+        if !pair.keeps_anchor {
             anchor.segments.retain(|segment| segment.chunk.is_some_and(|chunk| with_partners.contains(&chunk)));
         }
     }

@@ -179,6 +179,8 @@ pub struct SitePlan {
     pub nulls_together: bool,
     /// Whether overlap is read beside the chunks: then only a join of near neighbours may see the rows.
     pub is_halo: bool,
+    /// Whether another scan's groups are paired with this one's, so that each must hold the chunks that it is planned to hold.
+    pub is_paired: bool,
 }
 
 impl SitePlan {
@@ -192,6 +194,7 @@ impl SitePlan {
             key_partitioned: false,
             nulls_together: false,
             is_halo: false,
+            is_paired: false,
         }
     }
 }

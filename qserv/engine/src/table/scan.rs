@@ -86,6 +86,9 @@ pub(super) fn scan(
         let index = table.segment_schema.index_of(key)?;
         let key: Arc<dyn PhysicalExpr> = Arc::new(Column::new(key, index));
         builder = builder.with_output_partitioning(Some(Partitioning::Hash(vec![key], groups)));
+    } else if plan.is_paired {
+        // Without a word on it, groups take each other's files while they are read.
+        builder = builder.with_output_partitioning(Some(Partitioning::UnknownPartitioning(groups)));
     }
     // The hidden sort column is the last of the segment schema: without a projection the declared columns are meant.
     let declared = projection.cloned().unwrap_or_else(|| (0..table.declared_schema.fields().len()).collect());
