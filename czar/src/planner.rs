@@ -20,8 +20,9 @@ use qserv_engine::distribute::distribute;
 use qserv_engine::error::from_datafusion;
 use qserv_engine::explain::explain;
 use qserv_engine::placement::{LiveWorker, MAX_GROUPS};
-use qserv_engine::restrict::{Restricted, Surroundings, restrict};
+use qserv_engine::restrict::{Overlap, Restricted, Surroundings, restrict};
 use qserv_engine::session;
+use qserv_engine::spatial::{is_exposed_overlap, replace_nested_loops};
 
 use crate::schema::{CATALOG, NO_SCHEMA, catalogs, with_schema};
 use crate::subqueries;
@@ -146,10 +147,31 @@ impl Planner {
         let mut state = prepared.state.clone();
         state.mark_start_execution();
         let optimized = state.optimize(&logical).map_err(from_datafusion)?;
-        let surroundings =
-            Surroundings { live: live.to_vec(), reader: self.reader.clone(), key_cache: self.key_cache.clone() };
-        let restricted = restrict(optimized, &surroundings).await?;
+        let mut surroundings = Surroundings {
+            live: live.to_vec(),
+            reader: self.reader.clone(),
+            key_cache: self.key_cache.clone(),
+            overlap: Overlap::Read,
+        };
+        let restricted = restrict(optimized.clone(), &surroundings).await?;
+        let (restricted, state, plan) = match self.cut(state.clone(), restricted).await {
+            Err(error) if is_exposed_overlap(&error) => {
+                surroundings.overlap = Overlap::Ignore;
+                let restricted = restrict(optimized, &surroundings).await?;
+                self.cut(state, restricted).await.map_err(from_datafusion)?
+            }
+            made => made.map_err(from_datafusion)?,
+        };
+        let schema = described(&plan.schema(), logical.schema().as_arrow());
+        Ok(Planned { plan, context: state.task_ctx(), schema, restricted })
+    }
 
+    /// The physical plan of a restricted one, in stages if it runs on several workers.
+    async fn cut(
+        &self,
+        state: SessionState,
+        restricted: Restricted,
+    ) -> datafusion::common::Result<(Restricted, SessionState, Arc<dyn ExecutionPlan>)> {
         let placement = &restricted.placement;
         let mut builder = SessionStateBuilder::new_from_existing(state);
         if let Some(config) = builder.config() {
@@ -159,10 +181,9 @@ impl Planner {
             builder = distribute(builder, placement).with_distributed_channel_resolver(Arc::clone(&self.channels));
         }
         let state = builder.build();
-        let plan =
-            state.query_planner().create_physical_plan(&restricted.plan, &state).await.map_err(from_datafusion)?;
-        let schema = described(&plan.schema(), logical.schema().as_arrow());
-        Ok(Planned { plan, context: state.task_ctx(), schema, restricted })
+        let plan = state.query_planner().create_physical_plan(&restricted.plan, &state).await?;
+        let plan = replace_nested_loops(plan)?;
+        Ok((restricted, state, plan))
     }
 
     /// Runs value sub-queries that depend on nothing outside, innermost first, and puts their values in their places.

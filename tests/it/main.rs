@@ -8,5 +8,6 @@ mod plans;
 mod refusals;
 mod samples;
 mod scripts;
+mod sky;
 mod surveys;
 mod uploads;

@@ -88,3 +88,30 @@ async fn plans_read_few_chunks_and_exchange_nothing() {
     let count = explain(service, "SELECT COUNT(*), MIN(objectId), MAX(objectId) FROM demo.Object").await;
     assert!(!count.contains("DataSourceExec"), "{count}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_neighbours_within_the_overlap_exchange_nothing() {
+    let sky = samples::embedded(3, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let service = sky.server.queries();
+    let pairs = |radius: &str, join: &str| {
+        format!(
+            "SELECT a.objectId, b.objectId FROM demo.Object AS a {join} JOIN demo.Object AS b
+             ON DISTANCE(a.coord_ra, a.coord_dec, b.coord_ra, b.coord_dec) < {radius} AND a.objectId <> b.objectId"
+        )
+    };
+    for join in ["", "LEFT", "RIGHT"] {
+        let plan = explain(service.as_ref(), &pairs("0.0166", join)).await;
+        assert!(plan.contains("SpatialJoinExec") && plan.contains("reach=ChunkAndOverlap"), "{plan}");
+        assert!(!plan.contains("NetworkShuffle") && !plan.contains("NetworkBroadcast"), "{plan}");
+        let wider = explain(service.as_ref(), &pairs("0.02", join)).await;
+        assert!(wider.contains("SpatialJoinExec") && wider.contains("reach=Everything"), "{wider}");
+    }
+    // Where a cone restricts one side, few chunks of the other are read.
+    let near =
+        format!("{} WHERE CONTAINS(POINT(b.coord_ra, b.coord_dec), CIRCLE(0.3, 0.4, 0.0167)) = 1", pairs("0.016", ""));
+    let near = explain(service.as_ref(), &near).await;
+    for line in near.lines().filter(|line| line.starts_with("scan ")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert!(words[3].parse::<usize>().unwrap() <= 4, "{near}");
+    }
+}

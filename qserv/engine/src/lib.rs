@@ -7,8 +7,9 @@
 //!    the key index, and places the chunks on workers ([`placement::Placement`]).
 //! 3. `table::scan` makes each scan a Parquet scan whose file groups are whole chunks.
 //! 4. [`distribute::distribute`] hooks the placement into datafusion-distributed, which cuts the plan into stages.
-//! 5. Workers run their parts in sessions of [`session::WorkerSession`], reading segments through [`store`].
-//! 6. What goes wrong anywhere comes back through [`error::from_datafusion`] as one of our errors.
+//! 5. [`spatial::replace_nested_loops`] puts spatial joins where rows near each other are paired.
+//! 6. Workers run their parts in sessions of [`session::WorkerSession`], reading segments through [`store`].
+//! 7. What goes wrong anywhere comes back through [`error::from_datafusion`] as one of our errors.
 //!
 //! Absent: ADQL, HTTP protocols for users, the catalog's SQL (it sees snapshots only).
 
@@ -19,5 +20,6 @@ pub mod explain;
 pub mod placement;
 pub mod restrict;
 pub mod session;
+pub mod spatial;
 pub mod store;
 pub mod table;

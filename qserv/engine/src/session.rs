@@ -18,6 +18,7 @@ use qserv_core::store::SEGMENT_STORE_URL;
 
 use crate::distribute::{JoinWithinChunks, KeepKeysTogether};
 use crate::error::from_datafusion;
+use crate::spatial::{CheckOverlap, JoinWithOverlap, SpatialJoinCodec};
 
 /// How many of the greediest operators the log names when memory runs out.
 const TRACKED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).expect("5 is not 0");
@@ -78,9 +79,11 @@ pub fn config(partitions: usize) -> SessionConfig {
 /// The physical optimizer: DataFusion's rules between ours.
 #[must_use]
 pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(JoinWithinChunks)];
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
+        vec![Arc::new(JoinWithinChunks), Arc::new(JoinWithOverlap)];
     rules.extend(PhysicalOptimizer::new().rules);
     rules.push(Arc::new(KeepKeysTogether));
+    rules.push(Arc::new(CheckOverlap));
     rules
 }
 
@@ -129,6 +132,11 @@ impl WorkerSession {
 #[async_trait]
 impl WorkerSessionBuilder for WorkerSession {
     async fn build_session_state(&self, context: WorkerQueryContext) -> Result<SessionState> {
-        Ok(context.builder.with_functions_added().with_distributed_channel_resolver(Arc::clone(&self.channels)).build())
+        Ok(context
+            .builder
+            .with_functions_added()
+            .with_distributed_channel_resolver(Arc::clone(&self.channels))
+            .with_distributed_user_codec(SpatialJoinCodec)
+            .build())
     }
 }

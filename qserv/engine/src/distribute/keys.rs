@@ -23,6 +23,7 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
 };
 
+use crate::spatial::SpatialJoinExec;
 use crate::table::{Family, family_of};
 
 /// Joins tables whose chunks follow one director where they lie, before DataFusion thinks of copying the smaller one to
@@ -145,9 +146,13 @@ fn origin(plan: &Arc<dyn ExecutionPlan>) -> Origin {
     }
     if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
         let Some(scan) = source.data_source().downcast_ref::<FileScanConfig>() else { return Origin::Other };
-        return if scan.output_partitioning.is_some() { Origin::Chunks(family_of(scan)) } else { Origin::Other };
+        let by_key = matches!(scan.output_partitioning, Some(Partitioning::Hash(..)));
+        return if by_key { Origin::Chunks(family_of(scan)) } else { Origin::Other };
     }
     let children = plan.children();
+    if let Some(join) = plan.downcast_ref::<SpatialJoinExec>() {
+        return origin(join.streaming());
+    }
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
         let side = if join.mode == PartitionMode::Partitioned { join.left() } else { join.right() };
         return origin(side);

@@ -25,6 +25,7 @@ use datafusion_distributed::{
 use url::Url;
 
 use crate::placement::Placement;
+use crate::spatial::SpatialJoinCodec;
 use crate::table::FileSlot;
 
 pub use keys::{JoinWithinChunks, KeepKeysTogether};
@@ -48,6 +49,7 @@ pub fn distribute(builder: SessionStateBuilder, placement: &Arc<Placement>) -> S
         .with_distributed_desired_task_count_handler(desired_tasks)
         .with_distributed_scale_up_leaf_node_handler(split_leaf)
         .with_distributed_route_tasks_handler(route)
+        .with_distributed_user_codec(SpatialJoinCodec)
         .with_distributed_planner();
     if let Some(config) = builder.config() {
         config.set_extension(Arc::clone(placement));

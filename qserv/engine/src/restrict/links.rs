@@ -97,7 +97,7 @@ fn join_links(join: &Join, links: &mut Links) {
 
 /// The site's column that a column of a plan is. With `restricting`, only through nodes below which rows of other keys
 /// can be left out; else through every node that hands on no other non-NULL values of it than it gets.
-fn trace(plan: &LogicalPlan, column: &Column, restricting: bool) -> Option<End> {
+pub(super) fn trace(plan: &LogicalPlan, column: &Column, restricting: bool) -> Option<End> {
     match plan {
         LogicalPlan::TableScan(scan) => {
             let provider = source_as_provider(&scan.source).ok()?;

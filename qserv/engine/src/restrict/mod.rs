@@ -5,10 +5,12 @@
 //! 1. every scan of a declared table becomes a [`Site`];
 //! 2. each site's filters become a [`Predicate`], named keys are looked up in the key index, and segments that cannot
 //!    hold a wanted row are dropped by their bounds;
-//! 3. equi-joins on a director's key carry chunk sets from site to site (`links`);
+//! 3. equi-joins on a director's key carry chunk sets from site to site (`links`), and joins of near neighbours within the overlap
+//!    radius let one side read its overlap (`neighbours`);
 //! 4. the chunks that are left are placed on workers ([`Placement`]), once for all sites.
 
 mod links;
+mod neighbours;
 mod predicate;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -42,6 +44,17 @@ pub struct Surroundings {
     pub reader: Arc<dyn ObjectStore>,
     /// Decoded pieces of key indexes.
     pub key_cache: Arc<KeyIndexCache>,
+    /// Whether joins of near neighbours may read the overlap of chunks.
+    pub overlap: Overlap,
+}
+
+/// Whether the overlap of chunks is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// Where a join of near neighbours finds all it needs there.
+    Read,
+    /// Never: for a plan that could not be made with it.
+    Ignore,
 }
 
 /// A plan whose sites know what to read.
@@ -61,6 +74,10 @@ struct Choice {
     role: SegmentRole,
     predicate: Predicate,
     segments: Vec<Arc<Segment>>,
+    /// Whether overlap is read beside the chunks.
+    is_halo: bool,
+    /// Whether it is one of two sides that are paired chunk by chunk.
+    is_paired: bool,
 }
 
 impl Choice {
@@ -85,9 +102,13 @@ pub async fn restrict(plan: LogicalPlan, surroundings: &Surroundings) -> Result<
         let cells = Cells::of(&site.table, &predicate);
         let may_match = |segment: &&Arc<Segment>| predicate.may_match(segment) && cells.may_hold(segment);
         let segments: Vec<Arc<Segment>> = site.table.table().segments_of(role).filter(may_match).cloned().collect();
-        choices.push(Choice { site, role, predicate, segments });
+        choices.push(Choice { site, role, predicate, segments, is_halo: false, is_paired: false });
     }
     carry_over(&mut choices, &links);
+    if surroundings.overlap == Overlap::Read {
+        let pairs = neighbours::find(&plan, &choices).map_err(from_datafusion)?;
+        neighbours::read_overlap(&mut choices, &pairs);
+    }
 
     let placement = Arc::new(place(&choices, surroundings)?);
     for choice in &choices {
@@ -232,10 +253,14 @@ fn site_plan(choice: &Choice, placement: &Arc<Placement>, groups_rows: bool) -> 
             None
         },
         placement: Arc::clone(placement),
-        key_partitioned: table.table.kind.is_partitioned()
+        // A key's row may lie in one chunk and in the overlap of others.
+        key_partitioned: !choice.is_halo
+            && table.table.kind.is_partitioned()
             && table.key_is_chunk_local
             && (!groups_rows || !spread || apart),
-        nulls_together: groups_rows && spread && apart,
+        nulls_together: !choice.is_halo && groups_rows && spread && apart,
+        is_halo: choice.is_halo,
+        is_paired: choice.is_paired,
     }
 }
 

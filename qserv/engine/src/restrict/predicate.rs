@@ -21,6 +21,8 @@ use qserv_core::sky::{Angle, Cap, Position, Region};
 
 use crate::table::Columns;
 
+pub(super) use sky::within;
+
 /// Most ranges of the sort column that a scan tests: more cost more per page than they save.
 const MAX_HEALPIX_RANGES: usize = 24;
 

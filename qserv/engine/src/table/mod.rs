@@ -165,7 +165,7 @@ impl TableProvider for CatalogTable {
 /// What is read at one site, and where.
 #[derive(Debug, Clone)]
 pub struct SitePlan {
-    /// The segments to read, all of one role.
+    /// The segments to read: all of one role, but for the overlap of a halo.
     pub segments: Vec<Arc<Segment>>,
     /// Their role.
     pub role: SegmentRole,
@@ -177,6 +177,10 @@ pub struct SitePlan {
     pub key_partitioned: bool,
     /// Whether rows whose key is NULL must be in one partition.
     pub nulls_together: bool,
+    /// Whether overlap is read beside the chunks: then only a join of near neighbours may see the rows.
+    pub is_halo: bool,
+    /// Whether another scan's groups are paired with this one's, so that each must hold the chunks that it is planned to hold.
+    pub is_paired: bool,
 }
 
 impl SitePlan {
@@ -189,6 +193,8 @@ impl SitePlan {
             placement: Arc::new(Placement::default()),
             key_partitioned: false,
             nulls_together: false,
+            is_halo: false,
+            is_paired: false,
         }
     }
 }
@@ -252,4 +258,4 @@ impl TableProvider for Site {
     }
 }
 
-pub use scan::{FileSlot, family_of};
+pub use scan::{FileSlot, family_of, is_halo};

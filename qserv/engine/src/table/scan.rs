@@ -32,6 +32,8 @@ pub struct FileSlot {
     pub partitioned: bool,
     /// Whose keys the file's chunks follow, if the table is partitioned.
     pub family: Option<Family>,
+    /// Whether the scan reads overlap beside its chunks.
+    pub is_halo: bool,
 }
 
 /// The family by which a scan's files are partitioned; `None` if it has no files or they follow none.
@@ -39,6 +41,13 @@ pub struct FileSlot {
 pub fn family_of(scan: &FileScanConfig) -> Option<Family> {
     let files = scan.file_groups.iter().flat_map(|group| group.files());
     files.filter_map(|file| file.extensions.get::<FileSlot>()).find_map(|slot| slot.family.clone())
+}
+
+/// Whether a scan reads overlap beside its chunks, so that rows come more than once.
+#[must_use]
+pub fn is_halo(scan: &FileScanConfig) -> bool {
+    let mut files = scan.file_groups.iter().flat_map(|group| group.files());
+    files.any(|file| file.extensions.get::<FileSlot>().is_some_and(|slot| slot.is_halo))
 }
 
 /// The scan of a site.
@@ -77,6 +86,9 @@ pub(super) fn scan(
         let index = table.segment_schema.index_of(key)?;
         let key: Arc<dyn PhysicalExpr> = Arc::new(Column::new(key, index));
         builder = builder.with_output_partitioning(Some(Partitioning::Hash(vec![key], groups)));
+    } else if plan.is_paired {
+        // Without a word on it, groups take each other's files while they are read.
+        builder = builder.with_output_partitioning(Some(Partitioning::UnknownPartitioning(groups)));
     }
     // The hidden sort column is the last of the segment schema: without a projection the declared columns are meant.
     let declared = projection.cloned().unwrap_or_else(|| (0..table.declared_schema.fields().len()).collect());
@@ -97,7 +109,8 @@ fn file_groups(table: &CatalogTable, plan: &SitePlan, groups: usize) -> Vec<File
             // A table without chunks is read by one task, by all its cores.
             None => Slot { task: 0, group: number % groups.max(1) },
         };
-        let slot_of_file = FileSlot { slot, partitioned: segment.chunk.is_some(), family: family.clone() };
+        let slot_of_file =
+            FileSlot { slot, partitioned: segment.chunk.is_some(), family: family.clone(), is_halo: plan.is_halo };
         if let Some(group) = files.get_mut(slot.group) {
             group.push(file(segment, slot_of_file));
         }

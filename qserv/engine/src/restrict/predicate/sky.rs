@@ -41,6 +41,36 @@ pub(super) fn comparison(subject: &Expr, op: Operator, constant: &Expr, columns:
     if zero_satisfies(op, truth_or_number(constant)?)? { None } else { region_test(function, columns) }
 }
 
+/// Two positions that a condition wants within a constant angle of each other, and that angle in degrees, widened where the
+/// condition computes it in another order.
+pub(in crate::restrict) fn within(condition: &Expr) -> Option<([&Expr; 4], f64)> {
+    if let test @ Expr::ScalarFunction(_) = as_test(condition) {
+        return within_circle(test);
+    }
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else { return None };
+    within_bound(left, *op, right).or_else(|| within_bound(right, op.swap()?, left))
+}
+
+fn within_bound<'e>(subject: &'e Expr, op: Operator, bound: &Expr) -> Option<([&'e Expr; 4], f64)> {
+    if let Some((arguments, factor)) = distance(subject) {
+        let is_small = matches!(op, Operator::Lt | Operator::LtEq | Operator::Eq);
+        let [lon1, lat1, lon2, lat2] = arguments else { return None };
+        let limit = number(bound)?;
+        let radius_deg = if factor == 1.0 { limit } else { widened(limit / factor) };
+        return is_small.then_some(([lon1, lat1, lon2, lat2], radius_deg));
+    }
+    if zero_satisfies(op, truth_or_number(bound)?)? { None } else { within_circle(as_test(subject)) }
+}
+
+fn within_circle(test: &Expr) -> Option<([&Expr; 4], f64)> {
+    let Expr::ScalarFunction(function) = test else { return None };
+    let is_circle = ["qserv_contains_circle", "scisql_s2ptincircle"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(function.func.name()));
+    let [lon1, lat1, lon2, lat2, radius] = function.args.as_slice() else { return None };
+    is_circle.then_some(([lon1, lat1, lon2, lat2], number(radius)?))
+}
+
 /// `None` for what NULL may satisfy, and for what is no comparison.
 fn zero_satisfies(op: Operator, value: f64) -> Option<bool> {
     match op {
