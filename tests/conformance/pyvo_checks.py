@@ -151,7 +151,7 @@ def check_error_while_running(sky):
     """so is a query that fails only when it runs"""
     for text in (
         "SELECT CAST(refBand AS INTEGER) AS n FROM demo.Object",
-        "SELECT objectId / (objectId - objectId) AS n FROM demo.Object",
+        "SELECT CAST(objectId AS SMALLINT) AS n FROM demo.Object",
     ):
         try:
             sky.service.search(text)
