@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Float64Array, Int64Array, RecordBatch};
+use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::datasource::MemTable;
@@ -23,7 +23,7 @@ fn table(rows: &[Row], partitions: usize) -> Arc<MemTable> {
         Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false), field("lon"), field("lat"), field("r")]));
     let batches = rows.chunks(rows.len().div_ceil(partitions).max(1)).enumerate().map(|(part, rows)| {
         let first = i64::try_from(part).unwrap() * 1000;
-        let columns: Vec<datafusion::arrow::array::ArrayRef> = vec![
+        let columns: Vec<ArrayRef> = vec![
             Arc::new((first..).take(rows.len()).collect::<Int64Array>()),
             Arc::new(rows.iter().map(|row| row.0).collect::<Float64Array>()),
             Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>()),
