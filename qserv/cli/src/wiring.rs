@@ -12,6 +12,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;
 use axum::serve::ListenerExt;
+use qserv_adql::FeatureGroup;
 use qserv_core::catalog::Catalog;
 use qserv_core::clock::{SharedClock, SystemClock};
 use qserv_core::index::KeyIndexCache;
@@ -23,7 +24,7 @@ use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::ClusterStore;
 use qserv_ingest::Ingest;
-use qserv_tap::{Example, Function, TapSettings};
+use qserv_tap::{Example, FeatureSet, Function, TapSettings};
 use qserv_worker::EmbeddedWorker;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -265,6 +266,16 @@ fn query_settings(settings: &Settings) -> QuerySettings {
     }
 }
 
+/// The optional features of ADQL that the language has, as TAPRegExt declares them. Functions have their own list.
+fn features() -> Vec<FeatureSet> {
+    let declared = |group: FeatureGroup| {
+        let (_, kind) = group.ivoid()?.split_once("#features-")?;
+        let forms = qserv_adql::features().iter().filter(|feature| feature.group == group);
+        Some(FeatureSet { kind, forms: forms.map(|feature| feature.name).collect() })
+    };
+    FeatureGroup::ALL.into_iter().filter(|group| *group != FeatureGroup::UserFunctions).filter_map(declared).collect()
+}
+
 /// The functions that the engine has are those that the service declares.
 fn tap_settings(settings: &Settings, data_dir: &Path) -> TapSettings {
     let function =
@@ -272,6 +283,7 @@ fn tap_settings(settings: &Settings, data_dir: &Path) -> TapSettings {
     TapSettings {
         scratch_dir: data_dir.join(&settings.tap.scratch_dir),
         functions: qserv_udfs::signatures().into_iter().map(function).collect(),
+        features: features(),
         ..settings.tap.clone()
     }
 }

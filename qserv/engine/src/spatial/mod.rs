@@ -3,7 +3,7 @@
 //! The life of `a JOIN b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.001`:
 //!
 //! 1. DataFusion plans a nested loop, and datafusion-distributed brings the loop's left side to every task.
-//! 2. [`replace_nested_loops`] finds the [`condition`](condition::SpatialCondition) in the loop's filter, and puts a
+//! 2. [`replace_nested_loops`] finds the `condition` in the loop's filter, and puts a
 //!    [`SpatialJoinExec`] in its place.
 //! 3. [`SpatialJoinCodec`] carries that to the workers.
 //! 4. There `build` collects the left side and puts its positions into a grid (`index`), while `probe` lets the right side
