@@ -89,6 +89,11 @@ def with_float(row, index):
     return (*row[:index], None if value is None else float(numpy.float32(value)), *row[index + 1 :])
 
 
+def part_of(reason):
+    """What an allowed error's text must have in it."""
+    return reason.split(":", 1)[0]
+
+
 def check_taplint(sky):
     """taplint finds no error but those allowed, and all of those"""
     report = stilts("taplint", f"tapurl={sky.tap_url}", f"stages={TAPLINT_STAGES}", "report=EWSF", "maxrepeat=50").decode()
@@ -97,7 +102,7 @@ def check_taplint(sky):
         line.split(maxsplit=1) for line in ALLOWED.read_text().splitlines() if line.strip() and not line.startswith("#")
     )
     found = re.findall(r"^([EF]-\w+-\w+)-\d+ (.*)$", report, re.MULTILINE)
-    new = [f"{code} {text}" for code, text in found if code not in allowed]
+    new = [f"{code} {text}" for code, text in found if code not in allowed or part_of(allowed[code]) not in text]
     assert not new, "\n".join(new)
     gone = sorted(set(allowed) - {code for code, _ in found})
     assert not gone, f"taplint no longer finds {', '.join(gone)}: take it off {ALLOWED.name}"
