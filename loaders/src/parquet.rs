@@ -11,14 +11,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatchOptions, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatchOptions, StringArray, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use qserv_core::catalog::{Column, Table};
+use qserv_core::catalog::{Column, ColumnType, Table};
 use qserv_core::{Error, Result};
 
 use crate::bad_rows::BadRows;
@@ -297,6 +297,16 @@ fn is_number(data_type: &DataType) -> bool {
     data_type.is_integer() || matches!(data_type, DataType::Float16 | DataType::Float32 | DataType::Float64)
 }
 
+/// Texts of a fixed length without the blanks that only fill them up.
+fn unpadded(values: &ArrayRef) -> ArrayRef {
+    match values.as_string_opt::<i32>() {
+        Some(texts) if texts.iter().flatten().any(|text| text.ends_with(' ')) => {
+            Arc::new(texts.iter().map(|text| text.map(|text| text.trim_end_matches(' '))).collect::<StringArray>())
+        }
+        _ => Arc::clone(values),
+    }
+}
+
 /// The values in the declared type, and which rows have one that fits.
 fn convert(source: &ArrayRef, column: &Column) -> Result<(ArrayRef, BooleanBuffer)> {
     let to = column.datatype.arrow();
@@ -317,6 +327,7 @@ fn convert(source: &ArrayRef, column: &Column) -> Result<(ArrayRef, BooleanBuffe
     };
     let all = || BooleanBuffer::new_set(source.len());
     let present = |array: &ArrayRef| array.logical_nulls().map_or_else(all, |nulls| nulls.into_inner());
+    let values = if column.datatype == ColumnType::Char { unpadded(&values) } else { values };
     let (was, is) = (present(source), present(&values));
     // A value that became NULL did not fit.
     let mut fits = &!&was | &is;
@@ -328,7 +339,7 @@ fn convert(source: &ArrayRef, column: &Column) -> Result<(ArrayRef, BooleanBuffe
         if from.is_floating() {
             let value = if to.is_floating() { f64::is_nan } else { |value: f64| value == 0.0 };
             let doubles = arrow::compute::cast(source, &DataType::Float64).map_err(failed)?;
-            let doubles = arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(&doubles);
+            let doubles = doubles.as_primitive::<arrow::datatypes::Float64Type>();
             let equal: BooleanBuffer = doubles.iter().map(|double| double.is_some_and(value)).collect();
             fits = &fits | &(&equal & &is);
         }

@@ -26,6 +26,8 @@ enum Values {
     Float(PrimitiveBuilder<Float32Type>),
     Double(PrimitiveBuilder<Float64Type>),
     Text(StringBuilder),
+    /// Text whose blanks at the end only fill it up.
+    FixedText(StringBuilder),
     RawBinary(BinaryBuilder),
     HexadecimalBinary(BinaryBuilder, Vec<u8>),
     Timestamp(TimestampMicrosecondBuilder),
@@ -41,9 +43,8 @@ impl ColumnBuilder {
             ColumnType::Long => Values::Long(PrimitiveBuilder::with_capacity(rows)),
             ColumnType::Float => Values::Float(PrimitiveBuilder::with_capacity(rows)),
             ColumnType::Double => Values::Double(PrimitiveBuilder::with_capacity(rows)),
-            ColumnType::Char | ColumnType::String | ColumnType::Unicode | ColumnType::Text => {
-                Values::Text(StringBuilder::new())
-            }
+            ColumnType::Char => Values::FixedText(StringBuilder::new()),
+            ColumnType::String | ColumnType::Unicode | ColumnType::Text => Values::Text(StringBuilder::new()),
             ColumnType::Binary => match binary {
                 BinaryText::Raw => Values::RawBinary(BinaryBuilder::new()),
                 BinaryText::Hexadecimal => Values::HexadecimalBinary(BinaryBuilder::new(), Vec::new()),
@@ -81,6 +82,10 @@ impl ColumnBuilder {
             Values::Text(builder) => {
                 builder.append_value(std::str::from_utf8(text).map_err(|_| "is not UTF-8 text")?);
             }
+            Values::FixedText(builder) => {
+                let text = std::str::from_utf8(text).map_err(|_| "is not UTF-8 text")?;
+                builder.append_value(text.trim_end_matches(' '));
+            }
             Values::RawBinary(builder) => builder.append_value(text),
             Values::HexadecimalBinary(builder, bytes) => {
                 values::hexadecimal(text, bytes)?;
@@ -101,7 +106,7 @@ impl ColumnBuilder {
             Values::Long(builder) => builder.append_null(),
             Values::Float(builder) => builder.append_null(),
             Values::Double(builder) => builder.append_null(),
-            Values::Text(builder) => builder.append_null(),
+            Values::Text(builder) | Values::FixedText(builder) => builder.append_null(),
             Values::RawBinary(builder) | Values::HexadecimalBinary(builder, _) => builder.append_null(),
             Values::Timestamp(builder) => builder.append_null(),
         }
@@ -117,7 +122,7 @@ impl ColumnBuilder {
             Values::Long(builder) => Arc::new(builder.finish()),
             Values::Float(builder) => Arc::new(builder.finish()),
             Values::Double(builder) => Arc::new(builder.finish()),
-            Values::Text(builder) => Arc::new(builder.finish()),
+            Values::Text(builder) | Values::FixedText(builder) => Arc::new(builder.finish()),
             Values::RawBinary(builder) | Values::HexadecimalBinary(builder, _) => Arc::new(builder.finish()),
             Values::Timestamp(builder) => Arc::new(builder.finish()),
         }

@@ -101,6 +101,13 @@ fn every_type_null_and_quoting() {
 }
 
 #[test]
+fn blanks_at_the_end_of_a_char_only_fill_it_up() {
+    let table = table(&[("c", ColumnType::Char, true), ("s", ColumnType::String, true)]);
+    let rows = read(" a ,b \n\"x  \",\"  \"\n", &table, &no_header(Format::Csv)).unwrap();
+    assert_eq!(rows, ["1: a|b ", "2:x|  "]);
+}
+
+#[test]
 fn an_empty_null_pattern_makes_unquoted_empty_fields_null() {
     let table = table(&[("a", ColumnType::Long, true), ("b", ColumnType::Text, true)]);
     let options = FormatOptions { null: String::new(), ..no_header(Format::Csv) };

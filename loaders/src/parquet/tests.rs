@@ -32,6 +32,19 @@ fn read(bytes: Vec<u8>, table: &Table, bad: &BadRows) -> Result<Vec<Rows>> {
 }
 
 #[test]
+fn blanks_at_the_end_of_a_char_only_fill_it_up() {
+    let table = table(&[("c", ColumnType::Char, true), ("s", ColumnType::String, true)]);
+    let texts = || Arc::new(LargeStringArray::from(vec![Some(" a "), None, Some("   ")]));
+    let rows = read(write(vec![("c", texts()), ("s", texts())]), &table, &BadRows::new(3)).unwrap();
+    let shown = |column: usize| -> Vec<Option<String>> {
+        rows[0].batch.column(column).as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(shown(0), [text(" a"), None, text("")]);
+    assert_eq!(shown(1), [text(" a "), None, text("   ")]);
+}
+
+#[test]
 fn other_types_are_taken_where_nothing_is_lost() {
     let table = table(&[
         ("i", ColumnType::Int, true),
