@@ -272,6 +272,7 @@ impl Translator<'_, '_, '_, '_> {
             "MAX" => argument(0).qualified("stat.max"),
             "AVG" => argument(0).qualified("stat.mean"),
             "MEDIAN" => argument(0).qualified("stat.median"),
+            "PERCENTILE" => argument(0).qualified("stat.percentile"),
             "STDDEV" | "STDDEV_POP" | "STDDEV_SAMP" => argument(0).led("stat.stdev"),
             "VARIANCE" | "VAR_POP" | "VAR_SAMP" => {
                 let values = argument(0).led("stat.variance");

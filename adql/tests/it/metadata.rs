@@ -66,6 +66,7 @@ fn units_and_ucds_of_expressions() {
         ("MEDIAN(flux)", "nJy", "phot.flux;stat.median"),
         ("SUM(flux)", "nJy", ""),
         ("VARIANCE(flux)", "nJy**2", "stat.variance;phot.flux"),
+        ("PERCENTILE(flux, 0.9)", "nJy", "phot.flux;stat.percentile"),
         ("STDDEV(ra)", "deg", "stat.stdev;pos.eq.ra"),
         ("MIN(id)", "", "meta.id;stat.min"),
         ("STDDEV(id)", "", ""),
