@@ -66,17 +66,6 @@ impl Parameters {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Replaces the parameters of these names by these values, and keeps the others.
-    pub(crate) fn replace(&mut self, new: Vec<(String, String)>) {
-        self.0.retain(|(name, _)| !new.iter().any(|(replaced, _)| replaced == name));
-        self.0.extend(new);
-    }
-
-    /// What they take in memory, about.
-    pub(crate) fn bytes(&self) -> usize {
-        self.iter().map(|(name, value)| name.len() + value.len()).sum()
-    }
-
     fn add_urlencoded(&mut self, text: &[u8]) -> Result<()> {
         url::form_urlencoded::parse(text).try_for_each(|(name, value)| self.add(&name, value.into_owned()))
     }
@@ -102,6 +91,11 @@ impl Parameters {
         }
         self.0.push((name.to_ascii_uppercase(), value));
         Ok(())
+    }
+
+    /// Parameters as [`Parameters::iter`] gave them.
+    pub(crate) fn from_stored(parameters: Vec<(String, String)>) -> Self {
+        Self(parameters)
     }
 
     #[cfg(test)]

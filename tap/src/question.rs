@@ -41,6 +41,9 @@ impl Question {
         if parameters.one("UPLOAD")?.is_some() {
             return Err(Error::invalid("this service does not take table uploads"));
         }
+        if parameters.all("QUERY").nth(1).is_some() {
+            return Err(Error::invalid("the parameter QUERY is given twice"));
+        }
         let text = parameters.one("QUERY")?.ok_or_else(|| Error::invalid("the parameter QUERY is missing"))?;
         let format = match parameters.one("RESPONSEFORMAT")? {
             Some(format) => Some(format),
@@ -113,6 +116,7 @@ mod tests {
             (vec![("QUERY", "q"), ("MAXREC", "many")], "MAXREC"),
             (vec![("QUERY", "q"), ("REQUEST", "getFish")], "getFish"),
             (vec![("QUERY", "q"), ("QUERY", "r")], "QUERY"),
+            (vec![("QUERY", "q"), ("QUERY", "q")], "QUERY"),
             (vec![("QUERY", "q"), ("RESPONSEFORMAT", "gif")], "gif"),
             (vec![("QUERY", "q"), ("UPLOAD", "t,param:t")], "upload"),
         ] {

@@ -84,6 +84,8 @@ impl std::fmt::Debug for QueryResult {
 pub struct QueryProgress {
     /// Chunks that the query must read.
     pub chunks_total: std::sync::atomic::AtomicU64,
+    /// Chunks of those that are read, about: workers tell it from time to time, some only at the end.
+    pub chunks_done: std::sync::atomic::AtomicU64,
     /// Rows handed out so far.
     pub rows: std::sync::atomic::AtomicU64,
 }
