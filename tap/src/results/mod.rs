@@ -9,4 +9,4 @@ mod arrow_file;
 mod store;
 
 pub(crate) use arrow_file::{ArrowFile, ArrowFileWriter, Summary};
-pub(crate) use store::{Room, Store, StoreWriter};
+pub(crate) use store::{Room, Store};

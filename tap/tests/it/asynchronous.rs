@@ -111,12 +111,12 @@ fn elements(document: &str) -> Vec<String> {
         match reader.read_event().unwrap() {
             Event::Start(element) => {
                 if depth == 1 {
-                    names.push(String::from_utf8(element.name().as_ref().to_vec()).unwrap());
+                    names.push(element.name().as_ref().to_owned());
                 }
                 depth += 1;
             }
             Event::Empty(element) if depth == 1 => {
-                names.push(String::from_utf8(element.name().as_ref().to_vec()).unwrap());
+                names.push(element.name().as_ref().to_owned());
             }
             Event::End(_) => depth -= 1,
             Event::Eof => return names,

@@ -65,7 +65,12 @@ async fn jobs_that_ran_or_waited_are_run() {
 
 #[tokio::test]
 async fn a_job_that_stops_the_server_does_not_do_so_for_ever() {
-    let slow = || FakeService::new([("slow", channel().1)]);
+    let mut senders = Vec::new();
+    let mut slow = || {
+        let (sender, answer) = channel();
+        senders.push(sender);
+        FakeService::new([("slow", answer)])
+    };
     let settings = TapSettings { max_job_attempts: 2, ..TapSettings::default() };
     let mut server = serve_with(slow(), settings);
     let job = run(&server, "slow").await;
