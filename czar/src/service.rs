@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::planner::{Planned, Planner};
+use crate::progress::Follower;
 use crate::settings::QuerySettings;
 use crate::translate::{Output, strip_explain};
 
@@ -57,6 +58,7 @@ pub struct Czar {
     catalog: Catalog,
     peers: Peers,
     planner: Planner,
+    channels: Arc<dyn ChannelResolver + Send + Sync>,
     settings: QuerySettings,
     running: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -66,11 +68,13 @@ impl Czar {
     /// A czar over these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let channels = Arc::clone(&parts.channels);
         let planner = Planner::new(parts.runtime, parts.channels, parts.store.reader(), parts.key_cache);
         Self {
             catalog: parts.catalog,
             peers: parts.peers,
             planner,
+            channels,
             settings: parts.settings,
             running: Arc::new(Semaphore::new(parts.settings.max_running.max(1))),
             waiting: AtomicUsize::new(0),
@@ -109,12 +113,12 @@ impl Czar {
 
     /// Plans and starts a query, and waits for its first rows, for all rows of a small result: until then nothing has been
     /// handed out, and a worker that is lost costs only another plan.
-    async fn start(&self, text: &str, max_rows: Option<u64>) -> Result<Started> {
+    async fn start(&self, text: &str, max_rows: Option<u64>, progress: &Arc<QueryProgress>) -> Result<Started> {
         let mut replans = 0;
         loop {
             let snapshot = self.catalog.snapshot().await?;
             let prepared = self.planner.prepare(&snapshot)?;
-            match self.try_start(&prepared, text, max_rows).await {
+            match self.try_start(&prepared, text, max_rows, progress).await {
                 Err(error) if error.kind().is_retryable() && replans < self.settings.max_replans => {
                     replans += 1;
                     let lost = self.peers.probe().await;
@@ -130,14 +134,14 @@ impl Czar {
         prepared: &crate::planner::Prepared,
         text: &str,
         max_rows: Option<u64>,
+        progress: &Arc<QueryProgress>,
     ) -> Result<Started> {
         let (planned, output) = self.planner.plan(prepared, &self.live(), text, max_rows).await?;
-        let chunks = planned.restricted.placement.chunks() as u64;
+        let (follower, context) = Follower::of(&planned, &self.channels, progress);
         // Fused: what was held may have been all, and an ended stream must not be asked again.
-        let mut batches =
-            execute_stream(Arc::clone(&planned.plan), Arc::clone(&planned.context)).map_err(from_datafusion)?.fuse();
-        let held = hold(&mut batches).await?;
-        Ok(Started { schema: planned.schema, held, rest: batches, chunks, output })
+        let mut batches = execute_stream(Arc::clone(&planned.plan), context).map_err(from_datafusion)?.fuse();
+        let held = follower.during(hold(&mut batches)).await?;
+        Ok(Started { schema: planned.schema, held, rest: batches, follower, output })
     }
 
     async fn explanation(&self, text: &str) -> Result<QueryResult> {
@@ -183,7 +187,7 @@ struct Started {
     schema: SchemaRef,
     held: Vec<RecordBatch>,
     rest: Fuse<SendableRecordBatchStream>,
-    chunks: u64,
+    follower: Follower,
     output: Output,
 }
 
@@ -201,11 +205,12 @@ impl QueryService for Czar {
         if explain || request.explain {
             return timeout_at(deadline, self.explanation(text)).await.map_err(|_| self.too_long())?;
         }
-        let started = timeout_at(deadline, self.start(text, request.max_rows)).await.map_err(|_| self.too_long())??;
+        let started = timeout_at(deadline, self.start(text, request.max_rows, &request.progress))
+            .await
+            .map_err(|_| self.too_long())??;
 
         let schema = started.output.rename(&started.schema);
-        let progress = Arc::new(QueryProgress::default());
-        progress.chunks_total.store(started.chunks, Ordering::Relaxed);
+        let progress = request.progress;
         let overflow = Arc::new(AtomicBool::new(false));
         let rows = Rows {
             source: stream::iter(started.held.into_iter().map(Ok)).chain(started.rest).boxed(),
@@ -213,6 +218,7 @@ impl QueryService for Czar {
             left: request.max_rows,
             overflow: Arc::clone(&overflow),
             progress: Arc::clone(&progress),
+            follower: started.follower,
             deadline,
             too_long: self.too_long(),
             _permit: permit,
@@ -233,6 +239,7 @@ struct Rows {
     left: Option<u64>,
     overflow: Arc<AtomicBool>,
     progress: Arc<QueryProgress>,
+    follower: Follower,
     deadline: Instant,
     too_long: Error,
     _permit: OwnedSemaphorePermit,
@@ -245,7 +252,10 @@ impl Rows {
             match rows.next().await {
                 Some(Ok(batch)) => Some((Ok(batch), Some(rows))),
                 Some(Err(error)) => Some((Err(error), None)),
-                None => None,
+                None => {
+                    rows.follower.ended();
+                    None
+                }
             }
         })
         .boxed()
@@ -253,7 +263,7 @@ impl Rows {
 
     async fn next(&mut self) -> Option<Result<RecordBatch>> {
         loop {
-            let next = timeout_at(self.deadline, self.source.next()).await;
+            let next = timeout_at(self.deadline, self.follower.during(self.source.next())).await;
             let batch = match next {
                 Err(_) => {
                     let error = std::mem::replace(&mut self.too_long, Error::internal("the query has ended"));

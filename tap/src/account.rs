@@ -81,3 +81,69 @@ impl Drop for Account {
         tracing::info!(query_id = %self.id, rows, bytes = self.bytes, seconds, error = self.outcome, "a query ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    fn logged(work: impl FnOnce()) -> Vec<String> {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(lines.clone()).finish();
+        tracing::subscriber::with_default(subscriber, work);
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_query_is_logged_at_its_start_and_its_end() {
+        type End = fn(&mut Account);
+        let ends: [(End, &str); 4] = [
+            (|account| account.succeeded(), "none"),
+            (|account| account.failed(&Error::unavailable("x")), "unavailable"),
+            (|account| account.cancelled(), "cancelled"),
+            (|_| {}, "client_gone"),
+        ];
+        for (end, kind) in ends {
+            let lines = logged(|| {
+                let mut account = Account::begin("q1".to_owned(), "sync", Some("ada"), &"x".repeat(3_000));
+                account.add_rows_and_bytes(7, 40);
+                account.add_bytes(2);
+                end(&mut account);
+            });
+            let [begins, ended] = lines.as_slice() else { panic!("two lines: {lines:?}") };
+            assert!(
+                begins.contains("query_id=q1") && begins.contains("owner=\"ada\"") && begins.len() < 2_300,
+                "{begins}"
+            );
+            for word in ["query_id=q1", "rows=7", "bytes=42", "seconds=", &format!("error=\"{kind}\"")] {
+                assert!(ended.contains(word), "{word} in {ended}");
+            }
+        }
+    }
+}

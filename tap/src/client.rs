@@ -37,7 +37,9 @@ impl ClientHeaders {
     pub(crate) fn of(settings: &TapSettings) -> Result<Self> {
         let header = |setting: &'static str, name: &Option<String>| {
             let parsed = name.as_ref().map(|name| name.parse::<HeaderName>()).transpose();
-            parsed.map_err(|error| Error::invalid("no header can have this name").with("setting", setting).caused_by(error))
+            parsed.map_err(|error| {
+                Error::invalid("no header can have this name").with("setting", setting).caused_by(error)
+            })
         };
         Ok(Self {
             owner: header("tap.owner_header", &settings.owner_header)?,
@@ -148,7 +150,11 @@ mod tests {
         let known = Client { owner: Some("ada".to_owned()), address: Some("10.0.0.1".to_owned()) };
         assert_eq!(trusting.client(&request()), known);
         let connected = Client { owner: None, address: Some("127.0.0.1".to_owned()) };
-        assert_eq!(ClientHeaders::default().client(&request()), connected, "headers that no setting names are not believed");
+        assert_eq!(
+            ClientHeaders::default().client(&request()),
+            connected,
+            "headers that no setting names are not believed"
+        );
         assert_eq!(ClientHeaders::default().client(&Request::new(Body::empty())), Client::default());
         let wrong = TapSettings { owner_header: Some("no header".to_owned()), ..TapSettings::default() };
         assert!(ClientHeaders::of(&wrong).is_err());

@@ -64,6 +64,7 @@ impl Question {
             language: Language::Adql,
             max_rows: self.max_rows,
             explain: self.explain,
+            ..QueryRequest::default()
         }
     }
 }

@@ -18,7 +18,8 @@ pub(crate) enum Part {
 /// The range that a request asks for, if it still means this version of the body.
 pub(crate) fn asked<'h>(headers: &'h HeaderMap, etag: &str) -> Option<&'h str> {
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    let range = text(header::RANGE).filter(|range| part(range, 1) != Part::Whole || part(range, u64::MAX) != Part::Whole)?;
+    let range =
+        text(header::RANGE).filter(|range| part(range, 1) != Part::Whole || part(range, u64::MAX) != Part::Whole)?;
     // A date, or another version: the client is to get the whole.
     if text(header::IF_RANGE).is_some_and(|condition| condition.trim() != etag) { None } else { Some(range) }
 }

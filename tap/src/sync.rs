@@ -54,16 +54,12 @@ async fn answer(tap: &Tap, request: Request, id: String, place: Place) -> Result
     let started = start(tap, &question, deadline, &account).instrument(span.clone());
     let started = match deadline {
         None => started.await,
-        Some(deadline) => {
-            tokio::time::timeout_at(deadline, started).await.unwrap_or_else(|_| Err(run_time_exceeded()))
-        }
+        Some(deadline) => tokio::time::timeout_at(deadline, started).await.unwrap_or_else(|_| Err(run_time_exceeded())),
     };
     let chunks = started.inspect_err(|error| account.failed(error))?;
     let body = Answered { chunks, account, span, _place: place };
-    let headers = HeaderMap::from_iter([(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static(question.output.content_type),
-    )]);
+    let headers =
+        HeaderMap::from_iter([(header::CONTENT_TYPE, header::HeaderValue::from_static(question.output.content_type))]);
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
@@ -95,7 +91,8 @@ fn watched(mut result: QueryResult, account: &Account, giving_up: CancellationTo
     // Whichever ends first ends the result, which stops at its first error.
     let ended = counted.map(Some).chain(stream::iter([None]));
     let either = stream::select(ended, given_up.map(Some));
-    result.batches = either.take_while(|next| std::future::ready(next.is_some())).filter_map(std::future::ready).boxed();
+    result.batches =
+        either.take_while(|next| std::future::ready(next.is_some())).filter_map(std::future::ready).boxed();
     result
 }
 

@@ -50,6 +50,8 @@ pub struct QueryRequest {
     pub max_rows: Option<u64>,
     /// Answer with the plan instead of rows: one column `plan`, a row a line.
     pub explain: bool,
+    /// Where the service says how far it is, from before the first row on.
+    pub progress: Arc<QueryProgress>,
 }
 
 impl QueryRequest {
@@ -69,7 +71,7 @@ pub struct QueryResult {
     pub warnings: Vec<String>,
     /// Becomes true, at the latest when the stream ends, if `max_rows` cut the result.
     pub overflow: Arc<std::sync::atomic::AtomicBool>,
-    /// How far it is.
+    /// How far it is: the request's.
     pub progress: Arc<QueryProgress>,
 }
 

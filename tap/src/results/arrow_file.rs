@@ -67,7 +67,8 @@ impl ArrowFileWriter {
             DataType::Dictionary(_, values) => Arc::new(field.as_ref().clone().with_data_type(values.as_ref().clone())),
             _ => Arc::clone(field),
         });
-        let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<Arc<Field>>>(), schema.metadata().clone()));
+        let schema =
+            Arc::new(Schema::new_with_metadata(fields.collect::<Vec<Arc<Field>>>(), schema.metadata().clone()));
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));
         let writer = options.and_then(|options| FileWriter::try_new_with_options(Vec::new(), &schema, options));
         Ok(Self {
@@ -180,10 +181,8 @@ impl ArrowFile {
     /// The rows.
     pub(crate) fn batches(self) -> BoxStream<'static, Result<RecordBatch>> {
         let reader = Reader { file: self, next: 0, read: Vec::new() };
-        stream::try_unfold(reader, |mut reader| async move {
-            Ok(reader.next().await?.map(|batch| (batch, reader)))
-        })
-        .boxed()
+        stream::try_unfold(reader, |mut reader| async move { Ok(reader.next().await?.map(|batch| (batch, reader))) })
+            .boxed()
     }
 
     /// Where a block stands.
@@ -269,10 +268,11 @@ mod tests {
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
         let id: ArrayRef = Arc::new(Int64Array::from_iter_values(first..first + rows));
-        let name: ArrayRef = Arc::new(StringViewArray::from_iter((first..first + rows).map(|id| {
-            (id % 7 != 0).then(|| format!("a name that does not fit a view: {id}"))
-        })));
-        let band: DictionaryArray<Int32Type> = (first..first + rows).map(|id| Some(if id < 100 { "g" } else { "r" })).collect();
+        let name: ArrayRef = Arc::new(StringViewArray::from_iter(
+            (first..first + rows).map(|id| (id % 7 != 0).then(|| format!("a name that does not fit a view: {id}"))),
+        ));
+        let band: DictionaryArray<Int32Type> =
+            (first..first + rows).map(|id| Some(if id < 100 { "g" } else { "r" })).collect();
         RecordBatch::try_from_iter([("id", id), ("name", name), ("band", Arc::new(band))]).unwrap()
     }
 

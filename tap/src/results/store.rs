@@ -95,9 +95,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` if the store does not take the last bytes.
     pub(crate) async fn finish(&self, mut file: StoreWriter) -> Result<Room> {
-        file.file.shutdown().await.map_err(|error| {
-            Error::unavailable("the result cannot be stored").caused_by(error)
-        })?;
+        file.file
+            .shutdown()
+            .await
+            .map_err(|error| Error::unavailable("the result cannot be stored").caused_by(error))?;
         Ok(file.room)
     }
 

@@ -37,13 +37,13 @@ pub(super) fn job_list(jobs: &[JobSummary], base_url: &str) -> Vec<u8> {
 pub(super) fn job(job: &Job, base_url: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut xml = XmlWriter::document(&mut out);
-    xml.open("uws:job", &NAMESPACES)
-        .leaf("uws:jobId", &[], &job.id)
-        .optional("uws:runId", job.run_id.as_deref());
+    xml.open("uws:job", &NAMESPACES).leaf("uws:jobId", &[], &job.id).optional("uws:runId", job.run_id.as_deref());
     put_owner(&mut xml, job.owner.as_deref());
-    xml.leaf("uws:phase", &[], job.phase.name())
-        .empty("uws:quote", &NIL)
-        .leaf("uws:creationTime", &[], &uws_time(job.created_unix_ms));
+    xml.leaf("uws:phase", &[], job.phase.name()).empty("uws:quote", &NIL).leaf(
+        "uws:creationTime",
+        &[],
+        &uws_time(job.created_unix_ms),
+    );
     put_time(&mut xml, "uws:startTime", job.started_unix_ms);
     put_time(&mut xml, "uws:endTime", job.ended_unix_ms);
     xml.leaf("uws:executionDuration", &[], &job.run_time_s.to_string()).leaf(
@@ -134,12 +134,7 @@ fn put_results(xml: &mut XmlWriter<'_>, attributes: &[(&str, &str)], job: &Job, 
         let address = format!("{}/results/result", job_url(base_url, &job.id));
         xml.empty(
             "uws:result",
-            &[
-                ("id", "result"),
-                ("xlink:type", "simple"),
-                ("xlink:href", &address),
-                ("mime-type", &result.media_type),
-            ],
+            &[("id", "result"), ("xlink:type", "simple"), ("xlink:href", &address), ("mime-type", &result.media_type)],
         );
     }
     xml.close();

@@ -208,10 +208,8 @@ impl Fetch {
             (header::ETAG, self.etag),
         ];
         let mut response = (status, always, body).into_response();
-        let sometimes = [
-            (header::CONTENT_LENGTH, bytes.map(|bytes| bytes.to_string())),
-            (header::CONTENT_RANGE, range),
-        ];
+        let sometimes =
+            [(header::CONTENT_LENGTH, bytes.map(|bytes| bytes.to_string())), (header::CONTENT_RANGE, range)];
         for (name, value) in sometimes {
             if let Some(value) = value.and_then(|value| value.parse().ok()) {
                 response.headers_mut().insert(name, value);

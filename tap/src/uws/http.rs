@@ -45,7 +45,9 @@ async fn list(State(tap): State<Arc<Tap>>, request: Request) -> Answer {
     let (base_url, client) = (tap.base_url(&request), tap.client(&request));
     let asked = Parameters::read(request).await?;
     let phase = |name: &str| {
-        JobPhase::parse(name).map(Some).or_else(|| UNUSED_PHASES.iter().any(|unused| unused.eq_ignore_ascii_case(name)).then_some(None))
+        JobPhase::parse(name)
+            .map(Some)
+            .or_else(|| UNUSED_PHASES.iter().any(|unused| unused.eq_ignore_ascii_case(name)).then_some(None))
             .ok_or_else(|| Error::invalid(format!("no PHASE \"{name}\"; UWS knows none of this name")))
     };
     let phases: Vec<Option<JobPhase>> = asked.all("PHASE").map(phase).collect::<Result<_>>()?;
@@ -53,9 +55,9 @@ async fn list(State(tap): State<Arc<Tap>>, request: Request) -> Answer {
         moment::parse_time(text)
             .ok_or_else(|| Error::invalid(format!("AFTER must be an ISO 8601 time, not \"{text}\"")))
     });
-    let last = asked.one("LAST")?.map(|text| {
-        text.parse().map_err(|_| Error::invalid(format!("LAST must be a number of jobs, not \"{text}\"")))
-    });
+    let last = asked
+        .one("LAST")?
+        .map(|text| text.parse().map_err(|_| Error::invalid(format!("LAST must be a number of jobs, not \"{text}\""))));
     let mut filter = JobFilter {
         phases: phases.iter().copied().flatten().collect(),
         after_unix_ms: after_unix_ms.transpose()?,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use qserv_core::catalog::{Catalog, Job, JobFilter, JobLimits, JobPhase, JobProgress, JobSummary};
@@ -55,18 +55,17 @@ pub(super) struct Running {
 /// How far a job that runs in this process is.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    /// Those of the query, once it is planned.
-    pub(super) query: OnceLock<Arc<QueryProgress>>,
+    /// Those of the query.
+    pub(super) query: Arc<QueryProgress>,
     pub(super) rows: Arc<AtomicU64>,
     pub(super) stored_bytes: AtomicU64,
 }
 
 impl Counters {
     pub(super) fn read(&self) -> JobProgress {
-        let query = self.query.get();
         JobProgress {
-            chunks_total: query.map_or(0, |query| query.chunks_total.load(Ordering::Relaxed)),
-            chunks_done: query.map_or(0, |query| query.chunks_done.load(Ordering::Relaxed)),
+            chunks_total: self.query.chunks_total.load(Ordering::Relaxed),
+            chunks_done: self.query.chunks_done.load(Ordering::Relaxed),
             rows: self.rows.load(Ordering::Relaxed),
             stored_bytes: self.stored_bytes.load(Ordering::Relaxed),
         }

@@ -36,9 +36,8 @@ impl JobRequest {
     /// `Invalid` if a control makes no sense.
     pub(super) fn read(parameters: &Parameters) -> Result<Self> {
         let run_time_s = parameters.one("EXECUTIONDURATION")?.map(|text| {
-            text.parse().map_err(|_| {
-                Error::invalid(format!("EXECUTIONDURATION must be a number of seconds, not \"{text}\""))
-            })
+            text.parse()
+                .map_err(|_| Error::invalid(format!("EXECUTIONDURATION must be a number of seconds, not \"{text}\"")))
         });
         let destruction_unix_ms = parameters.one("DESTRUCTION")?.map(|text| {
             moment::parse_time(text)

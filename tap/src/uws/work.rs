@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use qserv_core::catalog::{Job, JobFailure, JobOutcome, JobProgress, JobResult};
-use qserv_core::query::QueryResult;
+use qserv_core::query::{QueryRequest, QueryResult};
 use qserv_core::{Error, Result};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -106,7 +106,9 @@ impl Jobs {
         if !here.is_empty() {
             match self.catalog.executing_jobs(&self.runner).await {
                 Ok(ours) => here.iter().filter(|id| !ours.contains(id)).for_each(|id| self.end_task(id)),
-                Err(error) => tracing::warn!(error = %error.to_log(), "the catalog does not tell which jobs are wanted"),
+                Err(error) => {
+                    tracing::warn!(error = %error.to_log(), "the catalog does not tell which jobs are wanted")
+                }
             }
         }
         if renewed.elapsed() < RENEWAL {
@@ -199,18 +201,11 @@ impl Jobs {
     }
 
     /// Answers a job's question into a file.
-    async fn answer(
-        &self,
-        job: &Job,
-        path: &str,
-        counters: &Counters,
-    ) -> Result<(JobResult, Room)> {
+    async fn answer(&self, job: &Job, path: &str, counters: &Counters) -> Result<(JobResult, Room)> {
         let question = Question::read(&Parameters::from_stored(job.parameters.clone()), &self.settings)?;
         self.look_at_room().await?;
-        let QueryResult { schema, mut batches, warnings, overflow, progress } =
-            self.service.query(question.request()).await?;
-        // Set once: a job has one query.
-        let _ = counters.query.set(progress);
+        let request = QueryRequest { progress: Arc::clone(&counters.query), ..question.request() };
+        let QueryResult { schema, mut batches, warnings, overflow, .. } = self.service.query(request).await?;
         if question.max_rows == Some(0) {
             // Metadata only: the query need not run.
             batches = futures::stream::empty().boxed();

@@ -129,8 +129,20 @@ fn elements(document: &str) -> Vec<String> {
 async fn the_job_document_has_the_order_of_its_schema() {
     let server = serve(service());
     let order = [
-        "jobId", "runId", "ownerId", "phase", "quote", "creationTime", "startTime", "endTime", "executionDuration",
-        "destruction", "parameters", "results", "errorSummary", "jobInfo",
+        "jobId",
+        "runId",
+        "ownerId",
+        "phase",
+        "quote",
+        "creationTime",
+        "startTime",
+        "endTime",
+        "executionDuration",
+        "destruction",
+        "parameters",
+        "results",
+        "errorSummary",
+        "jobInfo",
     ];
     let named = |left_out: &[&str]| {
         let kept = order.iter().filter(|name| !left_out.contains(name));

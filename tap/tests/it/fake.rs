@@ -214,12 +214,7 @@ impl Server {
     ) -> Self {
         let service = Arc::new(service);
         let settings = TapSettings { results_dir: results.path().to_owned(), ..settings };
-        let parts = Parts {
-            service: service.clone(),
-            catalog: catalog.clone(),
-            clock: clock.clone(),
-            is_alone: true,
-        };
+        let parts = Parts { service: service.clone(), catalog: catalog.clone(), clock: clock.clone(), is_alone: true };
         let tap = TapService::new(parts, settings.clone()).unwrap();
         let mut running = JoinSet::new();
         if Handle::try_current().is_ok() {

@@ -175,7 +175,9 @@ async fn a_result_is_fetched_in_any_format_and_in_parts() {
     let kept = std::fs::read_dir(server.results.path()).unwrap().next().unwrap().unwrap().path();
     let files = || std::fs::read_dir(&kept).unwrap().count();
     assert_eq!(files(), 1, "the result is stored once");
-    for (range, start, end) in [("bytes=10-99", 10, 100), ("bytes=1050000-", 1_050_000, length), ("bytes=-7", length - 7, length)] {
+    for (range, start, end) in
+        [("bytes=10-99", 10, 100), ("bytes=1050000-", 1_050_000, length), ("bytes=-7", length - 7, length)]
+    {
         let part = fetch(&path, &[(header::RANGE, range)]).await;
         assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
         assert_eq!(part.header(header::CONTENT_RANGE), format!("bytes {start}-{}/{length}", end - 1));
@@ -227,11 +229,8 @@ async fn overflow_and_warnings_are_kept() {
 
 #[tokio::test]
 async fn users_see_their_own_jobs() {
-    let settings = TapSettings {
-        owner_header: Some("x-user".to_owned()),
-        max_jobs_per_owner: Some(1),
-        ..TapSettings::default()
-    };
+    let settings =
+        TapSettings { owner_header: Some("x-user".to_owned()), max_jobs_per_owner: Some(1), ..TapSettings::default() };
     let server = serve_with(answering(), settings);
     let send = async |method: &str, path: &str, user: &str| {
         let request = axum::http::Request::builder().method(method).uri(path).header("x-user", user);
@@ -240,7 +239,9 @@ async fn users_see_their_own_jobs() {
     let job = send("POST", "/tap/async?QUERY=q", "ada").await.location();
     assert_eq!(send("GET", &format!("{job}/owner"), "ada").await.text, "ada");
     assert!(send("GET", &job, "ada").await.text.contains("<uws:ownerId>ada</uws:ownerId>"));
-    for (method, path) in [("GET", job.clone()), ("GET", format!("{job}/phase")), ("DELETE", job.clone()), ("POST", job.clone())] {
+    for (method, path) in
+        [("GET", job.clone()), ("GET", format!("{job}/phase")), ("DELETE", job.clone()), ("POST", job.clone())]
+    {
         assert_eq!(send(method, &path, "bob").await.status, StatusCode::FORBIDDEN, "{method} {path}");
     }
     assert_eq!(send("POST", "/tap/async", "ada").await.status, StatusCode::PAYLOAD_TOO_LARGE);

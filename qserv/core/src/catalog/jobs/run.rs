@@ -184,7 +184,8 @@ impl Catalog {
         }
         let fail = "UPDATE jobs SET phase = 'ERROR', ended_unix_ms = $3, failure_kind = $4, failure_message = $5, \
                     stored_bytes = 0 WHERE phase = 'EXECUTING' AND lease_unix_ms < $1 AND attempts >= $2";
-        let message = "the server that ran the query stopped, as often as the query was started; it may be what stops the server";
+        let message =
+            "the server that ran the query stopped, as often as the query was started; it may be what stops the server";
         let queue = "UPDATE jobs SET phase = 'QUEUED', runner = NULL, lease_unix_ms = NULL, started_unix_ms = NULL, \
                      stored_bytes = 0 WHERE phase = 'EXECUTING' AND lease_unix_ms < $1";
         let mut write = self.write().await?;

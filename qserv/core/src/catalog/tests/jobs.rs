@@ -143,7 +143,10 @@ async fn a_czar_runs_the_job_that_waits_longest(catalog: Catalog) {
 
     assert!(catalog.finish_job("first", "czar", &completed, &PROGRESS, 30).await.unwrap());
     let ended = catalog.job("first").await.unwrap().unwrap();
-    assert_eq!((ended.phase, ended.ended_unix_ms, ended.result), (JobPhase::Completed, Some(30), Some(result("first/1"))));
+    assert_eq!(
+        (ended.phase, ended.ended_unix_ms, ended.result),
+        (JobPhase::Completed, Some(30), Some(result("first/1")))
+    );
     assert!(!catalog.finish_job("first", "czar", &completed, &PROGRESS, 31).await.unwrap(), "once");
     catalog.add_stored_bytes("first", 200).await.unwrap();
     assert_eq!(catalog.stored_bytes_of_jobs("czar").await.unwrap(), 500);
