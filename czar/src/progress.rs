@@ -1,4 +1,4 @@
-//! How far a running query is, told to whoever asked for it from before its first row.
+//! How far a running query is, told to whoever asked for it from before its first row; and what is to be done after it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_distributed::{ChannelResolver, DistributedExec, DistributedExt};
 use qserv_core::query::QueryProgress;
-use qserv_engine::cluster::{ChunkCounter, CountedChannels};
+use qserv_engine::cluster::{ChunkCounter, CountedChannels, SweepAfter, Sweeper};
 
 use crate::planner::Planned;
 
@@ -23,6 +23,7 @@ pub(crate) struct Follower {
     progress: Arc<QueryProgress>,
     /// The plan, if the czar runs it alone: then its scans count files. Otherwise the channels to the workers count.
     here: Option<Arc<dyn ExecutionPlan>>,
+    _sweep_after: Option<SweepAfter>,
 }
 
 impl Follower {
@@ -30,6 +31,7 @@ impl Follower {
     pub(crate) fn of(
         planned: &Planned,
         channels: &Arc<dyn ChannelResolver + Send + Sync>,
+        sweeper: &Sweeper,
         progress: &Arc<QueryProgress>,
     ) -> (Self, Arc<TaskContext>) {
         let counter = ChunkCounter::new(Arc::clone(&planned.restricted.placement), Arc::clone(progress));
@@ -40,7 +42,9 @@ impl Follower {
             Arc::clone(&planned.context)
         };
         let here = (!is_distributed).then(|| Arc::clone(&planned.plan));
-        (Self { progress: Arc::clone(progress), here }, context)
+        let workers = planned.restricted.placement.workers().map(|worker| worker.url.clone());
+        let sweep_after = sweeper.after(&planned.plan, workers, &planned.context);
+        (Self { progress: Arc::clone(progress), here, _sweep_after: sweep_after }, context)
     }
 
     /// Waits for `work`, and looks from time to time how far it is.

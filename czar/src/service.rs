@@ -17,7 +17,7 @@ use qserv_core::index::KeyIndexCache;
 use qserv_core::query::{QueryProgress, QueryRequest, QueryResult, QueryService};
 use qserv_core::store::SegmentStore;
 use qserv_core::{Error, Result};
-use qserv_engine::cluster::Peers;
+use qserv_engine::cluster::{Peers, Sweeper};
 use qserv_engine::error::from_datafusion;
 use qserv_engine::placement::LiveWorker;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -59,13 +59,14 @@ pub struct Czar {
     peers: Peers,
     planner: Planner,
     channels: Arc<dyn ChannelResolver + Send + Sync>,
+    sweeper: Sweeper,
     settings: QuerySettings,
     running: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
 impl Czar {
-    /// A czar over these parts.
+    /// A czar over these parts. To be called inside a runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let channels = Arc::clone(&parts.channels);
@@ -74,6 +75,7 @@ impl Czar {
             catalog: parts.catalog,
             peers: parts.peers,
             planner,
+            sweeper: Sweeper::start(Arc::clone(&channels)),
             channels,
             settings: parts.settings,
             running: Arc::new(Semaphore::new(parts.settings.max_running.max(1))),
@@ -137,7 +139,7 @@ impl Czar {
         progress: &Arc<QueryProgress>,
     ) -> Result<Started> {
         let (planned, output) = self.planner.plan(prepared, &self.live(), text, max_rows).await?;
-        let (follower, context) = Follower::of(&planned, &self.channels, progress);
+        let (follower, context) = Follower::of(&planned, &self.channels, &self.sweeper, progress);
         // Fused: what was held may have been all, and an ended stream must not be asked again.
         let mut batches = execute_stream(Arc::clone(&planned.plan), context).map_err(from_datafusion)?.fuse();
         let held = follower.during(hold(&mut batches)).await?;

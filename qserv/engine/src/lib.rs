@@ -21,3 +21,4 @@ pub mod restrict;
 pub mod session;
 pub mod store;
 pub mod table;
+mod yielding;

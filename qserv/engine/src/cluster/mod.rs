@@ -2,7 +2,7 @@
 //!
 //! A worker announces itself ([`Heartbeat`], [`Announcement`]) to the czar's [`router`], which keeps [`Peers`] and the catalog and
 //! answers with all workers; so everyone knows where everyone is. A plan goes to its worker through [`Channels`];
-//! [`CountedChannels`] tell how far it is.
+//! [`CountedChannels`] tell how far it is; a [`Sweeper`] has workers let go of plans that have ended.
 //! Where a cluster has a [`Secret`], every request carries it.
 
 mod channels;
@@ -17,6 +17,7 @@ mod probe;
 mod remote;
 mod router;
 mod secret;
+mod sweep;
 
 pub use channels::{ChannelSettings, Channels};
 pub use counted::{ChunkCounter, CountedChannels};
@@ -26,3 +27,4 @@ pub use messages::{Announcement, Member, Membership, WORKERS_PATH, check_worker_
 pub use peers::{Peer, Peers};
 pub use router::{MembershipSettings, router};
 pub use secret::Secret;
+pub use sweep::{SweepAfter, Sweeper};
