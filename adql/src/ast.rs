@@ -3,6 +3,8 @@
 //! It holds ADQL and nothing else, so that the passes behind it can match every case. AND, OR, joins and set operations
 //! are flat lists: long chains of them make the tree wider, never deeper.
 
+mod places;
+
 use sqlparser::tokenizer::Span;
 
 /// An identifier.
@@ -119,9 +121,21 @@ pub(crate) struct Joined {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Relation {
-    Table { path: Path, alias: Option<Name> },
-    Derived { query: Box<Query>, alias: Option<Name> },
+    Table {
+        path: Path,
+        alias: Option<Name>,
+    },
+    Derived {
+        query: Box<Query>,
+        alias: Option<Name>,
+    },
     Nested(Box<Joined>),
+    /// `table TABLESAMPLE(percent)`: so many per cent of a table's rows, by chance.
+    Sampled {
+        table: Box<Relation>,
+        percent: String,
+        span: Span,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

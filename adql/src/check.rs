@@ -5,10 +5,11 @@ use std::io::{self, BufRead, Write};
 
 use serde::Serialize;
 
+use crate::fault::Fault;
 use crate::options::Options;
 
 /// The line between two queries.
-const SEPARATOR: &str = ";;";
+pub(crate) const SEPARATOR: &str = ";;";
 
 /// What one query's line of the answer holds.
 #[derive(Serialize)]
@@ -53,30 +54,32 @@ pub fn check_stream(mut input: impl BufRead, options: &Options, mut out: impl Wr
 }
 
 fn verdict(query: &[u8], options: &Options) -> Verdict {
-    // A text that is too long was cut, perhaps within a character.
-    let text = if query.len() > options.max_text_bytes {
-        Ok(String::from_utf8_lossy(query))
-    } else {
-        std::str::from_utf8(query).map(Cow::Borrowed)
-    };
-    let first_fault = match text {
-        Ok(text) => crate::check(&text, options)
-            .err()
-            .and_then(|faults| faults.into_iter().next())
-            .map(|fault| FirstFault { message: fault.summary(), line: fault.line, column: fault.column }),
-        Err(_) => Some(FirstFault { message: "the query is not UTF-8 text".to_owned(), line: 1, column: 1 }),
-    };
+    let first_fault = query_text(query, options)
+        .and_then(|text| crate::check(&text, options))
+        .err()
+        .and_then(|faults| faults.into_iter().next())
+        .map(|fault| FirstFault { message: fault.summary(), line: fault.line, column: fault.column });
     Verdict { valid: first_fault.is_none(), error: first_fault }
 }
 
+/// The text of a query that [`read_query`] read.
+pub(crate) fn query_text<'q>(query: &'q [u8], options: &Options) -> Result<Cow<'q, str>, Vec<Fault>> {
+    // A text that is too long was cut, perhaps within a character.
+    if query.len() > options.max_text_bytes {
+        return Ok(String::from_utf8_lossy(query));
+    }
+    std::str::from_utf8(query).map(Cow::Borrowed).map_err(|_| vec![Fault::of_text("the query is not UTF-8 text")])
+}
+
+/// What ended a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Separator,
     Stream,
 }
 
 /// Reads up to a separator or the end into `query`. Of a query that is too long it keeps just enough to be refused.
-fn read_query(input: &mut impl BufRead, max_bytes: usize, query: &mut Vec<u8>) -> io::Result<End> {
+pub(crate) fn read_query(input: &mut impl BufRead, max_bytes: usize, query: &mut Vec<u8>) -> io::Result<End> {
     query.clear();
     let mut line = Vec::new();
     loop {

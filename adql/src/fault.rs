@@ -53,6 +53,19 @@ impl Excerpt {
 }
 
 impl Fault {
+    /// A fault of the text as a whole, nothing of which can be shown.
+    pub(crate) fn of_text(message: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+            line: 1,
+            column: 1,
+            length: 1,
+            expected: Vec::new(),
+            suggestions: Vec::new(),
+            excerpt: Excerpt::default(),
+        }
+    }
+
     /// The message with what was expected and the nearest names, in one line and without the place.
     #[must_use]
     pub fn summary(&self) -> String {

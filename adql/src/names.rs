@@ -31,6 +31,27 @@ impl TypeClass {
         matches!(self, Self::Boolean | Self::Integer | Self::Float | Self::Other)
     }
 
+    /// Whether no value of one class can be compared with, or stand in one column with, one of the other.
+    pub(crate) fn clashes_with(self, other: Self) -> bool {
+        use TypeClass::{Binary, Boolean, Circle, Float, Integer, Other, Point, Polygon, Text, Timestamp};
+        match (self, other) {
+            (Other, _) | (_, Other) => false,
+            (Point | Circle | Polygon, _) | (_, Point | Circle | Polygon) => true,
+            (Integer | Float, Integer | Float) => false,
+            (Boolean, Boolean) | (Text, Text) | (Timestamp, Timestamp) | (Binary, Binary) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether values of both classes can be values of one column, booleans as the numbers 0 and 1.
+    pub(crate) fn goes_with(self, other: Self) -> bool {
+        let both = |is: fn(Self) -> bool| is(self) && is(other);
+        self == other
+            || both(Self::may_be_number)
+            || both(|class| matches!(class, Self::Circle | Self::Polygon))
+            || !self.clashes_with(other)
+    }
+
     /// What the class is called in a fault.
     pub(crate) fn noun(self) -> &'static str {
         match self {
@@ -90,19 +111,27 @@ pub struct Column<'n> {
     pub class: TypeClass,
     /// What else is known of it.
     pub metadata: Option<&'n Metadata>,
+    /// No two rows of the table have the same value in it: it is the table's key.
+    pub unique: bool,
 }
 
 impl<'n> Column<'n> {
     /// A column.
     #[must_use]
     pub fn new(name: &'n str, class: TypeClass) -> Self {
-        Self { name, class, metadata: None }
+        Self { name, class, metadata: None, unique: false }
     }
 
     /// The column with its metadata.
     #[must_use]
     pub fn described(self, metadata: &'n Metadata) -> Self {
         Self { metadata: Some(metadata), ..self }
+    }
+
+    /// The column as the key of its table.
+    #[must_use]
+    pub fn unique(self) -> Self {
+        Self { unique: true, ..self }
     }
 }
 
@@ -117,6 +146,15 @@ pub trait Names {
     fn tables(&self, database: &str) -> Vec<&str>;
     /// The columns of a table, in the order in which `*` shows them.
     fn columns(&self, database: &str, table: &str) -> Vec<Column<'_>>;
+    /// The columns with longitude and latitude, in degrees, by which a table's rows are spread over the sky; `None` for a table
+    /// without a position.
+    fn position(&self, _database: &str, _table: &str) -> Option<(&str, &str)> {
+        None
+    }
+    /// The table of the same database that decides where the rows of a child table are.
+    fn director(&self, _database: &str, _table: &str) -> Option<&str> {
+        None
+    }
 }
 
 /// Names held in memory.
@@ -136,6 +174,9 @@ pub struct NameList {
 struct ListedTable {
     name: String,
     columns: Vec<(String, TypeClass, Metadata)>,
+    keys: Vec<String>,
+    position: Option<(String, String)>,
+    director: Option<String>,
 }
 
 impl NameList {
@@ -160,6 +201,9 @@ impl NameList {
         let table = ListedTable {
             name: table.to_owned(),
             columns: columns.into_iter().map(|(name, class, metadata)| (name.into(), class, metadata)).collect(),
+            keys: Vec::new(),
+            position: None,
+            director: None,
         };
         match self.databases.iter_mut().find(|(name, _)| name == database) {
             Some((_, tables)) => {
@@ -168,6 +212,36 @@ impl NameList {
             }
             None => self.databases.push((database.to_owned(), vec![table])),
         }
+    }
+
+    /// Says that a column is the key of its table. A table that is not there is left out, here and below.
+    pub fn set_key(&mut self, database: &str, table: &str, column: &str) {
+        if let Some(listed) = self.listed_mut(database, table) {
+            listed.keys.push(column.to_owned());
+        }
+    }
+
+    /// Says which columns of a table are the position of its rows.
+    pub fn set_position(&mut self, database: &str, table: &str, (lon, lat): (&str, &str)) {
+        if let Some(listed) = self.listed_mut(database, table) {
+            listed.position = Some((lon.to_owned(), lat.to_owned()));
+        }
+    }
+
+    /// Says that a table is a child of another one of its database.
+    pub fn set_director(&mut self, database: &str, table: &str, director: &str) {
+        if let Some(listed) = self.listed_mut(database, table) {
+            listed.director = Some(director.to_owned());
+        }
+    }
+
+    fn listed_mut(&mut self, database: &str, table: &str) -> Option<&mut ListedTable> {
+        let (_, tables) = self.databases.iter_mut().find(|(name, _)| name == database)?;
+        tables.iter_mut().find(|listed| listed.name == table)
+    }
+
+    fn table(&self, database: &str, table: &str) -> Option<&ListedTable> {
+        self.listed(database).iter().find(|listed| listed.name == table)
     }
 
     fn listed(&self, database: &str) -> &[ListedTable] {
@@ -185,10 +259,20 @@ impl Names for NameList {
     }
 
     fn columns(&self, database: &str, table: &str) -> Vec<Column<'_>> {
-        let table = self.listed(database).iter().find(|listed| listed.name == table);
-        table.map_or_else(Vec::new, |table| {
-            let columns = table.columns.iter();
-            columns.map(|(name, class, metadata)| Column::new(name, *class).described(metadata)).collect()
-        })
+        let Some(table) = self.table(database, table) else { return Vec::new() };
+        let columns = table.columns.iter().map(|(name, class, metadata)| {
+            let column = Column::new(name, *class).described(metadata);
+            if table.keys.contains(name) { column.unique() } else { column }
+        });
+        columns.collect()
+    }
+
+    fn position(&self, database: &str, table: &str) -> Option<(&str, &str)> {
+        let (lon, lat) = self.table(database, table)?.position.as_ref()?;
+        Some((lon, lat))
+    }
+
+    fn director(&self, database: &str, table: &str) -> Option<&str> {
+        self.table(database, table)?.director.as_deref()
     }
 }

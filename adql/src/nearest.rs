@@ -8,8 +8,8 @@ const LONGEST: usize = 64;
 
 /// The candidates nearest to `wanted`, best first; none if none is near.
 ///
-/// Near is: the same but for the letter case, one a part of the other (`psfFlux` of `r_psfFlux`), or at most a third of
-/// its letters wrong.
+/// Near is: the same but for the letter case, one a part of the other (`psfFlux` of `r_psfFlux`; a part of `wanted` is more
+/// than half of it), or at most a third of its letters wrong.
 pub(crate) fn names<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted: Vec<char> = wanted.chars().take(LONGEST).map(|letter| letter.to_ascii_lowercase()).collect();
     let mut scored: Vec<(usize, &str)> = candidates
@@ -32,7 +32,8 @@ fn score(wanted: &[char], candidate: &[char]) -> Option<usize> {
         return Some(0);
     }
     let (short, long) = if wanted.len() <= candidate.len() { (wanted, candidate) } else { (candidate, wanted) };
-    let contained = short.len() >= 3 && long.windows(short.len()).any(|window| window == short);
+    let long_enough = short.len() >= 3 && (wanted.len() <= candidate.len() || 2 * candidate.len() > wanted.len());
+    let contained = long_enough && long.windows(short.len()).any(|window| window == short);
     if contained {
         return Some(long.len() - short.len());
     }
@@ -76,6 +77,7 @@ mod tests {
         assert_eq!(names("objectID", columns), ["objectId"]);
         assert_eq!(names("objcetId", columns), ["objectId"]);
         assert_eq!(names("zzz", columns), Vec::<String>::new());
+        assert_eq!(names("distanc", ["TAN", "DISTANCE"]), ["DISTANCE"]);
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub enum Level {
 pub struct Options {
     /// How much beside the standard is taken.
     pub level: Level,
-    /// The database in which a table without a database name is looked for. Without one, the name must be unique over
-    /// all databases.
+    /// The database in which a table without a database name is looked for first. What is not there, or without a default,
+    /// must be unique over all databases.
     pub default_database: Option<String>,
     /// The user-defined functions that the service has. The default are the sciSQL functions of LSST queries.
     pub functions: Vec<FunctionSignature>,

@@ -12,11 +12,13 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     pub(crate) expected: Vec<String>,
     pub(crate) suggestions: Vec<String>,
+    /// Nothing behind it is read.
+    pub(crate) last: bool,
 }
 
 impl Problem {
     pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), expected: Vec::new(), suggestions: Vec::new() }
+        Self { span, message: message.into(), expected: Vec::new(), suggestions: Vec::new(), last: false }
     }
 
     pub(crate) fn expecting(mut self, expected: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -91,7 +93,7 @@ impl<'t> Report<'t> {
         if self.is_full() {
             return;
         }
-        let Problem { span, message, expected, suggestions } = problem;
+        let Problem { span, message, expected, suggestions, last: _ } = problem;
         let line = span.start.line.max(1);
         let column = span.start.column.max(1);
         let text = usize::try_from(line - 1).ok().and_then(|index| self.lines.get(index)).copied().unwrap_or("");

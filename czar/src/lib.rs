@@ -3,7 +3,8 @@
 //! The life of a query here, from [`Czar`]'s `query`:
 //!
 //! 1. `Czar::admit` waits for a place among the running queries.
-//! 2. `Planner::prepare` takes the newest snapshot: names for ADQL, a DataFusion catalog, TAP_SCHEMA.
+//! 2. `Planner::prepare` takes the newest snapshot: names for ADQL, a DataFusion catalog, TAP_SCHEMA. Tables that the request brings
+//!    along are put on workers and laid beside it (`uploads`).
 //! 3. `translate::translate` has `qserv-adql` turn the text into SQL with every name resolved.
 //! 4. `Planner::evaluate_subqueries` runs value sub-queries ahead.
 //! 5. `Planner::physical` optimizes, restricts to chunks (`qserv_engine::restrict`), places them on workers, and has
@@ -16,6 +17,7 @@
 //! Absent: HTTP and TAP (protocols see the czar as a `QueryService`), loading, any state that is not in the catalog or
 //! the store.
 
+mod functions;
 mod planner;
 mod progress;
 mod schema;
@@ -23,7 +25,9 @@ mod service;
 mod settings;
 mod subqueries;
 mod translate;
+mod uploads;
 
+pub use functions::functions;
 pub use service::{Czar, Parts};
 pub use settings::QuerySettings;
 pub use translate::{Names, Output, translate};

@@ -14,6 +14,7 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use qserv_core::catalog::{Snapshot, SnapshotId};
 use qserv_core::index::KeyIndexCache;
+use qserv_core::upload::TAP_UPLOAD;
 use qserv_core::{Error, Result};
 use qserv_engine::distribute::distribute;
 use qserv_engine::error::from_datafusion;
@@ -22,9 +23,10 @@ use qserv_engine::placement::{LiveWorker, MAX_GROUPS};
 use qserv_engine::restrict::{Restricted, Surroundings, restrict};
 use qserv_engine::session;
 
-use crate::schema::{CATALOG, NO_SCHEMA, catalogs};
+use crate::schema::{CATALOG, NO_SCHEMA, catalogs, with_schema};
 use crate::subqueries;
 use crate::translate::{self, Names};
+use crate::uploads::Received;
 
 /// Deepest nesting of value sub-queries.
 const MAX_SUBQUERY_DEPTH: usize = 16;
@@ -56,6 +58,19 @@ pub(crate) struct Planned {
     /// Output columns with their VO metadata.
     pub(crate) schema: SchemaRef,
     pub(crate) restricted: Restricted,
+}
+
+impl Prepared {
+    /// The same with the tables that a query brings along.
+    pub(crate) fn with(&self, received: &Received) -> Self {
+        let catalogs = with_schema(self.state.catalog_list().as_ref(), TAP_UPLOAD, &received.tables);
+        Self {
+            snapshot: Arc::clone(&self.snapshot),
+            described: Arc::clone(&self.described),
+            names: self.names.with(received.names.clone()),
+            state: SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(catalogs).build(),
+        }
+    }
 }
 
 impl Planned {
@@ -127,13 +142,16 @@ impl Planner {
 
     /// A logical plan, restricted, placed and cut into stages.
     async fn physical(&self, prepared: &Prepared, live: &[LiveWorker], logical: LogicalPlan) -> Result<Planned> {
-        let optimized = prepared.state.optimize(&logical).map_err(from_datafusion)?;
+        // The present moment, where a query asks for it, is that of planning.
+        let mut state = prepared.state.clone();
+        state.mark_start_execution();
+        let optimized = state.optimize(&logical).map_err(from_datafusion)?;
         let surroundings =
             Surroundings { live: live.to_vec(), reader: self.reader.clone(), key_cache: self.key_cache.clone() };
         let restricted = restrict(optimized, &surroundings).await?;
 
         let placement = &restricted.placement;
-        let mut builder = SessionStateBuilder::new_from_existing(prepared.state.clone());
+        let mut builder = SessionStateBuilder::new_from_existing(state);
         if let Some(config) = builder.config() {
             config.options_mut().execution.target_partitions = placement.groups();
         }

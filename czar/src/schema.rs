@@ -55,6 +55,37 @@ fn described(snapshot: &Snapshot) -> Result<(String, Arc<dyn SchemaProvider>)> {
     Ok((tap_schema::TAP_SCHEMA.to_owned(), Arc::new(Database { tables })))
 }
 
+/// A list of one DataFusion catalog that has one more schema than another.
+pub(crate) fn with_schema(
+    catalogs: &dyn CatalogProviderList,
+    name: &str,
+    schema: &Arc<dyn SchemaProvider>,
+) -> Arc<dyn CatalogProviderList> {
+    let more = OneMore { others: catalogs.catalog(CATALOG), name: name.to_owned(), schema: Arc::clone(schema) };
+    let list = MemoryCatalogProviderList::new();
+    list.register_catalog(CATALOG.to_owned(), Arc::new(more));
+    Arc::new(list)
+}
+
+#[derive(Debug)]
+struct OneMore {
+    others: Option<Arc<dyn CatalogProvider>>,
+    name: String,
+    schema: Arc<dyn SchemaProvider>,
+}
+
+impl CatalogProvider for OneMore {
+    fn schema_names(&self) -> Vec<String> {
+        let mut names = self.others.as_ref().map(|others| others.schema_names()).unwrap_or_default();
+        names.push(self.name.clone());
+        names
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == self.name { Some(Arc::clone(&self.schema)) } else { self.others.as_ref()?.schema(name) }
+    }
+}
+
 #[derive(Debug)]
 struct Databases {
     schemas: BTreeMap<String, Arc<dyn SchemaProvider>>,
@@ -71,11 +102,15 @@ impl CatalogProvider for Databases {
 }
 
 #[derive(Debug)]
-struct Database {
+pub(crate) struct Database {
     tables: BTreeMap<String, Arc<dyn TableProvider>>,
 }
 
 impl Database {
+    pub(crate) fn of(tables: BTreeMap<String, Arc<dyn TableProvider>>) -> Self {
+        Self { tables }
+    }
+
     fn new(database: &Arc<DatabaseSnapshot>) -> Self {
         let table = |table: &Arc<_>| Arc::new(CatalogTable::new(Arc::clone(database), Arc::clone(table))) as _;
         Self { tables: database.tables.iter().map(|one| (one.table.name.clone(), table(one))).collect() }

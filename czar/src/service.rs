@@ -13,9 +13,11 @@ use datafusion::physical_plan::execute_stream;
 use datafusion_distributed::ChannelResolver;
 use futures::stream::{self, BoxStream, Fuse, StreamExt};
 use qserv_core::catalog::{Catalog, Snapshot};
+use qserv_core::clock::SharedClock;
 use qserv_core::index::KeyIndexCache;
 use qserv_core::query::{QueryProgress, QueryRequest, QueryResult, QueryService};
 use qserv_core::store::SegmentStore;
+use qserv_core::upload::Upload;
 use qserv_core::{Error, Result};
 use qserv_engine::cluster::{Peers, Sweeper};
 use qserv_engine::error::from_datafusion;
@@ -23,10 +25,11 @@ use qserv_engine::placement::LiveWorker;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::planner::{Planned, Planner};
+use crate::planner::{Planned, Planner, Prepared};
 use crate::progress::Follower;
 use crate::settings::QuerySettings;
 use crate::translate::{Output, strip_explain};
+use crate::uploads::{Received, Uploads};
 
 /// Rows that are held back until the result ends or is larger, in bytes: most results are smaller.
 const HELD_BYTES: usize = 1 << 20;
@@ -48,6 +51,8 @@ pub struct Parts {
     pub runtime: Arc<RuntimeEnv>,
     /// Decoded pieces of key indexes.
     pub key_cache: Arc<KeyIndexCache>,
+    /// The time.
+    pub clock: SharedClock,
     /// Bounds.
     pub settings: QuerySettings,
 }
@@ -60,6 +65,7 @@ pub struct Czar {
     planner: Planner,
     channels: Arc<dyn ChannelResolver + Send + Sync>,
     sweeper: Sweeper,
+    uploads: Uploads,
     settings: QuerySettings,
     running: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -71,12 +77,15 @@ impl Czar {
     pub fn new(parts: Parts) -> Self {
         let channels = Arc::clone(&parts.channels);
         let planner = Planner::new(parts.runtime, parts.channels, parts.store.reader(), parts.key_cache);
+        let shared = (parts.catalog.clone(), parts.store, parts.clock);
+        let uploads = Uploads::new(shared, parts.settings.timeout, parts.settings.max_upload_bytes);
         Self {
             catalog: parts.catalog,
             peers: parts.peers,
             planner,
             sweeper: Sweeper::start(Arc::clone(&channels)),
             channels,
+            uploads,
             settings: parts.settings,
             running: Arc::new(Semaphore::new(parts.settings.max_running.max(1))),
             waiting: AtomicUsize::new(0),
@@ -115,25 +124,37 @@ impl Czar {
 
     /// Plans and starts a query, and waits for its first rows, for all rows of a small result: until then nothing has been
     /// handed out, and a worker that is lost costs only another plan.
-    async fn start(&self, text: &str, max_rows: Option<u64>, progress: &Arc<QueryProgress>) -> Result<Started> {
+    async fn start(
+        &self,
+        text: &str,
+        max_rows: Option<u64>,
+        uploads: &[Upload],
+        progress: &Arc<QueryProgress>,
+    ) -> Result<Started> {
+        let received = self.uploads.receive(uploads).await?;
         let mut replans = 0;
         loop {
-            let snapshot = self.catalog.snapshot().await?;
-            let prepared = self.planner.prepare(&snapshot)?;
+            let prepared = self.prepare(received.as_deref()).await?;
             match self.try_start(&prepared, text, max_rows, progress).await {
                 Err(error) if error.kind().is_retryable() && replans < self.settings.max_replans => {
                     replans += 1;
                     let lost = self.peers.probe().await;
                     tracing::warn!(error = %error.to_log(), ?lost, replans, "planning a query again");
                 }
-                other => return other,
+                other => return other.map(|started| Started { received, ..started }),
             }
         }
     }
 
+    /// The newest snapshot, with the tables that the query brings along.
+    async fn prepare(&self, received: Option<&Received>) -> Result<Arc<Prepared>> {
+        let prepared = self.planner.prepare(&self.catalog.snapshot().await?)?;
+        Ok(received.map_or_else(|| Arc::clone(&prepared), |received| Arc::new(prepared.with(received))))
+    }
+
     async fn try_start(
         &self,
-        prepared: &crate::planner::Prepared,
+        prepared: &Prepared,
         text: &str,
         max_rows: Option<u64>,
         progress: &Arc<QueryProgress>,
@@ -143,12 +164,12 @@ impl Czar {
         // Fused: what was held may have been all, and an ended stream must not be asked again.
         let mut batches = execute_stream(Arc::clone(&planned.plan), context).map_err(from_datafusion)?.fuse();
         let held = follower.during(hold(&mut batches)).await?;
-        Ok(Started { schema: planned.schema, held, rest: batches, follower, output })
+        Ok(Started { schema: planned.schema, held, rest: batches, follower, output, received: None })
     }
 
-    async fn explanation(&self, text: &str) -> Result<QueryResult> {
-        let snapshot = self.catalog.snapshot().await?;
-        let prepared = self.planner.prepare(&snapshot)?;
+    async fn explanation(&self, text: &str, uploads: &[Upload]) -> Result<QueryResult> {
+        let received = self.uploads.receive(uploads).await?;
+        let prepared = self.prepare(received.as_deref()).await?;
         let (planned, output): (Planned, Output) = self.planner.plan(&prepared, &self.live(), text, None).await?;
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
         let lines = StringArray::from(planned.explanation());
@@ -191,6 +212,8 @@ struct Started {
     rest: Fuse<SendableRecordBatchStream>,
     follower: Follower,
     output: Output,
+    /// What the rest of the rows may be made of.
+    received: Option<Arc<Received>>,
 }
 
 #[async_trait]
@@ -205,11 +228,12 @@ impl QueryService for Czar {
         let permit = self.admit(deadline).await?;
         let (text, explain) = strip_explain(&request.text);
         if explain || request.explain {
-            return timeout_at(deadline, self.explanation(text)).await.map_err(|_| self.too_long())?;
+            return timeout_at(deadline, self.explanation(text, &request.uploads))
+                .await
+                .map_err(|_| self.too_long())?;
         }
-        let started = timeout_at(deadline, self.start(text, request.max_rows, &request.progress))
-            .await
-            .map_err(|_| self.too_long())??;
+        let started = self.start(text, request.max_rows, &request.uploads, &request.progress);
+        let started = timeout_at(deadline, started).await.map_err(|_| self.too_long())??;
 
         let schema = started.output.rename(&started.schema);
         let progress = request.progress;
@@ -224,6 +248,7 @@ impl QueryService for Czar {
             deadline,
             too_long: self.too_long(),
             _permit: permit,
+            _received: started.received,
         };
         Ok(QueryResult { schema, batches: rows.stream(), warnings: started.output.warnings, overflow, progress })
     }
@@ -245,6 +270,7 @@ struct Rows {
     deadline: Instant,
     too_long: Error,
     _permit: OwnedSemaphorePermit,
+    _received: Option<Arc<Received>>,
 }
 
 impl Rows {

@@ -15,6 +15,9 @@ pub struct QuerySettings {
     pub max_replans: usize,
     /// Longest query text, in bytes.
     pub max_text_bytes: usize,
+    /// Most bytes that the rows of the tables which one query brings along may have in memory, if they were all there at once. A
+    /// small file may unpack to a large table; this bounds what workers must store for it.
+    pub max_upload_bytes: u64,
 }
 
 impl Default for QuerySettings {
@@ -25,6 +28,7 @@ impl Default for QuerySettings {
             timeout: Duration::from_secs(24 * 3600),
             max_replans: 3,
             max_text_bytes: 1 << 20,
+            max_upload_bytes: 8 << 30,
         }
     }
 }

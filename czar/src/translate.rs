@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::Statement;
-use qserv_adql::{Fault, Metadata, NameList, Options, OutputColumn, TypeClass};
+use qserv_adql::{Column as NamedColumn, Fault, Metadata, NameList, Options, OutputColumn, TypeClass};
 use qserv_core::catalog::tap_schema;
-use qserv_core::catalog::{Column, ColumnType, Snapshot};
+use qserv_core::catalog::{Column, ColumnType, Snapshot, Table, TableKind};
 use qserv_core::query::field_metadata;
 use qserv_core::{Error, Result};
 
-/// What a snapshot calls its databases, tables and columns.
+use crate::functions::functions;
+
+/// What a snapshot calls its databases, tables and columns, and what a query brings along beside it.
 #[derive(Debug, Clone)]
 pub struct Names {
-    list: NameList,
+    list: Arc<NameList>,
+    /// Of the query alone. Its databases are none of the snapshot's.
+    brought: Arc<NameList>,
     options: Options,
 }
 
@@ -35,13 +39,98 @@ impl Names {
         for (name, database) in &snapshot.databases {
             for table in &database.tables {
                 list.add_described_table(name, &table.table.name, table.table.columns.iter().map(described));
+                placed(&mut list, name, &table.table);
             }
         }
         for (table, _) in tap_schema::tap_schema(snapshot)? {
             list.add_described_table(tap_schema::TAP_SCHEMA, &table.name, table.columns.iter().map(described));
         }
-        Ok(Self { list, options: Options::default() })
+        let options = Options { functions: functions(), ..Options::default() };
+        Ok(Self { list: Arc::new(list), brought: Arc::default(), options })
     }
+
+    /// These names and, beside them, those of a database that the snapshot does not have. The snapshot's are shared.
+    #[must_use]
+    pub(crate) fn with(&self, brought: NameList) -> Self {
+        Self { brought: Arc::new(brought), ..self.clone() }
+    }
+}
+
+/// Tells how the rows of a table are spread over the sky, and which column is its key.
+fn placed(list: &mut NameList, database: &str, table: &Table) {
+    let (position, director) = match &table.kind {
+        TableKind::Director { key, position } => {
+            list.set_key(database, &table.name, key);
+            (Some(position), None)
+        }
+        // A row lies where its director lies; its own position is near that.
+        TableKind::Child { director, position, director_position, .. } => {
+            (position.as_ref().or(director_position.as_ref()), Some(director))
+        }
+        TableKind::Match { .. } | TableKind::Replicated => (None, None),
+    };
+    if let [key] = table.primary_key.as_slice() {
+        list.set_key(database, &table.name, key);
+    }
+    if let Some([lon, lat]) = position {
+        list.set_position(database, &table.name, (lon, lat));
+    }
+    if let Some(director) = director {
+        list.set_director(database, &table.name, director);
+    }
+}
+
+impl qserv_adql::Names for Names {
+    fn databases(&self) -> Vec<&str> {
+        let mut databases = self.list.databases();
+        databases.extend(self.brought.databases());
+        databases
+    }
+
+    fn tables(&self, database: &str) -> Vec<&str> {
+        let mut tables = self.list.tables(database);
+        tables.extend(self.brought.tables(database));
+        tables
+    }
+
+    fn columns(&self, database: &str, table: &str) -> Vec<NamedColumn<'_>> {
+        let columns = self.list.columns(database, table);
+        if columns.is_empty() { self.brought.columns(database, table) } else { columns }
+    }
+
+    fn position(&self, database: &str, table: &str) -> Option<(&str, &str)> {
+        self.list.position(database, table)
+    }
+
+    fn director(&self, database: &str, table: &str) -> Option<&str> {
+        self.list.director(database, table)
+    }
+}
+
+/// A column that is known by its field alone, for name resolution.
+pub(crate) fn described_field(field: &Field) -> (String, TypeClass, Metadata) {
+    let told = |key| qserv_core::query::describe(field, key).map(str::to_owned);
+    let xtype = told(field_metadata::XTYPE);
+    let class = match (field.data_type(), xtype.as_deref()) {
+        (DataType::List(_), Some("point")) => TypeClass::Point,
+        (DataType::List(_), Some("circle")) => TypeClass::Circle,
+        (DataType::List(_), Some("polygon")) => TypeClass::Polygon,
+        (DataType::Boolean, _) => TypeClass::Boolean,
+        (datatype, _) if datatype.is_integer() => TypeClass::Integer,
+        (datatype, _) if datatype.is_floating() || datatype.is_decimal() => TypeClass::Float,
+        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _) => TypeClass::Text,
+        (DataType::Binary | DataType::LargeBinary, _) => TypeClass::Binary,
+        (DataType::Timestamp(..) | DataType::Date32 | DataType::Date64, _) => TypeClass::Timestamp,
+        _ => TypeClass::Other,
+    };
+    let metadata = Metadata {
+        unit: told(field_metadata::UNIT),
+        ucd: told(field_metadata::UCD),
+        utype: told(field_metadata::UTYPE),
+        description: told(field_metadata::DESCRIPTION),
+        xtype,
+    };
+    (field.name().clone(), class, metadata)
 }
 
 fn described(column: &Column) -> (String, TypeClass, Metadata) {
@@ -112,7 +201,7 @@ impl Output {
 /// # Errors
 /// `Invalid` with every fault of the query, each with its place.
 pub fn translate(text: &str, names: &Names) -> Result<(Statement, Output)> {
-    let translated = qserv_adql::translate(text, &names.list, &names.options).map_err(|faults| refuse(&faults))?;
+    let translated = qserv_adql::translate(text, names, &names.options).map_err(|faults| refuse(&faults))?;
     Ok((translated.statement, Output { columns: translated.columns, warnings: translated.warnings }))
 }
 
@@ -152,7 +241,7 @@ mod tests {
             ("ra", TypeClass::Float, column("deg", "pos.eq.ra;meta.main")),
         ];
         list.add_described_table("dp1", "Object", columns);
-        let names = Names { list, options: Options::default() };
+        let names = Names { list: Arc::new(list), brought: Arc::default(), options: Options::default() };
         let text = "SELECT ra, AVG(r_psfFlux) AS f, ra*2, COUNT(*), DISTANCE(ra, 0, 1, 2) FROM dp1.Object GROUP BY ra";
         let (_, output) = translate(text, &names).unwrap();
         // The engine hands the metadata of a column through some expressions.
@@ -161,9 +250,7 @@ mod tests {
             ("utype".to_owned(), "engine".to_owned()),
             ("xtype".to_owned(), "timestamp".to_owned()),
         ]);
-        let field = |index| {
-            Field::new(format!("e{index}"), arrow::datatypes::DataType::Float64, true).with_metadata(inherited.clone())
-        };
+        let field = |index| Field::new(format!("e{index}"), DataType::Float64, true).with_metadata(inherited.clone());
         let schema = output.rename(&Schema::new((0..5).map(field).collect::<Vec<_>>()));
         let told = |key: &str| -> Vec<String> {
             schema.fields().iter().map(|field| field.metadata().get(key).cloned().unwrap_or_default()).collect()
@@ -171,7 +258,7 @@ mod tests {
         assert_eq!(told("unit"), ["deg", "nJy", "deg", "", "deg"]);
         assert_eq!(
             told("ucd"),
-            ["pos.eq.ra;meta.main", "stat.mean;phot.flux;em.opt.R", "", "meta.number", "pos.angDistance"]
+            ["pos.eq.ra;meta.main", "phot.flux;em.opt.R;stat.mean", "", "meta.number", "pos.angDistance"]
         );
         assert_eq!(told("utype"), ["a:b", "", "", "", ""]);
         assert_eq!(told("xtype"), ["", "", "", "", ""]);

@@ -16,6 +16,12 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Largest Zstandard window that is accepted, as a power of two: 128 MiB, what `zstd` itself takes without being asked.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// Whether a file that begins so is compressed.
+#[must_use]
+pub fn is_compressed(start: &[u8]) -> bool {
+    start.starts_with(&GZIP) || start.starts_with(&ZSTD)
+}
+
 /// The plain bytes of `raw`: unpacked if it begins as gzip or Zstandard do (several members or frames in a row are one
 /// file), else as they are.
 ///

@@ -9,6 +9,9 @@
 //! Memory is bounded whatever the file holds: a batch ends after [`FormatOptions::batch_rows`] rows or
 //! [`limits::BATCH_BYTES`] of input, and a single record may not be longer than [`FormatOptions::max_record_bytes`].
 //!
+//! Files that no table was declared for, which users of TAP send along with a query, are read by [`table_file`]: VOTable, FITS, ECSV,
+//! Parquet and CSV, with the columns that they describe themselves.
+//!
 //! Absent: anything that knows about chunks, stores or transactions.
 
 use std::io::Read;
@@ -25,9 +28,11 @@ pub mod decompress;
 pub mod delimited;
 pub mod format;
 pub mod parquet;
+pub mod table_file;
 
 pub use bad_rows::BadRows;
 pub use format::{BinaryText, Format, FormatOptions, limits};
+pub use table_file::TableFiles;
 
 /// Some rows of a file.
 #[derive(Debug, Clone)]

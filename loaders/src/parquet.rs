@@ -219,7 +219,7 @@ impl Iterator for Reader {
 
 /// Runs the Parquet decoder over bytes that nobody vouches for: should a damaged file make it panic, that is the file's
 /// error and must not end the process.
-fn guarded<T>(file: &str, decode: impl FnOnce() -> T) -> Result<T> {
+pub(crate) fn guarded<T>(file: &str, decode: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(decode)).map_err(|_| Error::data("the Parquet file is damaged").with("file", file))
 }
 

@@ -21,6 +21,7 @@ use futures::stream::BoxStream;
 use qserv_core::catalog::{Catalog, DatabaseSnapshot, Snapshot, SnapshotId, TableSnapshot, tap_schema};
 use qserv_core::clock::SystemClock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService, field_metadata};
+use qserv_core::upload::{TableReader, TableRows, UploadFile};
 use qserv_core::{Error, Result};
 use qserv_tap::{Parts, TapService, TapSettings};
 
@@ -57,6 +58,15 @@ impl QueryService for Toy {
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         Ok(self.snapshot.clone())
+    }
+}
+
+#[derive(Debug)]
+struct NoFiles;
+
+impl TableReader for NoFiles {
+    fn open(&self, file: UploadFile<'_>) -> Result<TableRows> {
+        Err(Error::invalid("made-up rows need no uploads").with("table", file.name))
     }
 }
 
@@ -140,6 +150,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let parts = Parts {
         service: Arc::new(Toy { snapshot }),
         catalog: Catalog::open("sqlite::memory:").await?,
+        tables: Arc::new(NoFiles),
         clock: Arc::new(SystemClock),
         is_alone: true,
     };

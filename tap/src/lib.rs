@@ -12,6 +12,8 @@
 //!    `formats::ResultWriter` (`votable`, `csv`), chunk by chunk, while the client reads. When the client goes away, the body is dropped, and
 //!    with it the query.
 //!
+//! Tables that a request brings along (`upload`) are kept as files until its query has ended; the service opens them.
+//!
 //! An asynchronous query (`uws`) is a row of the catalog. It takes the same road from step 3, with a file of the store of results
 //! (`results`) in the socket's place, and takes the rest of the road each time it is fetched, in any format.
 //! `account` logs each query's start and end, `client` counts who asks how much at once.
@@ -35,6 +37,7 @@ mod results;
 mod settings;
 mod stream;
 mod sync;
+mod upload;
 mod uws;
 mod vosi;
 mod votable;
@@ -53,9 +56,11 @@ use qserv_core::Result;
 use qserv_core::catalog::Catalog;
 use qserv_core::clock::SharedClock;
 use qserv_core::query::QueryService;
+use qserv_core::upload::TableReader;
 use tokio_util::sync::CancellationToken;
 
 pub use settings::{Example, FeatureSet, Function, TapSettings};
+pub use upload::UploadSettings;
 
 /// What the service is made of; all of it comes from outside.
 pub struct Parts {
@@ -63,6 +68,8 @@ pub struct Parts {
     pub service: Arc<dyn QueryService>,
     /// Keeps the jobs.
     pub catalog: Catalog,
+    /// Reads the tables that requests bring along.
+    pub tables: Arc<dyn TableReader>,
     /// Tells the time.
     pub clock: SharedClock,
     /// No other process runs jobs of this catalog: those that it says are running were lost.
@@ -81,6 +88,7 @@ struct Tap {
     service: Arc<dyn QueryService>,
     settings: Arc<TapSettings>,
     started_unix_ms: i64,
+    uploads: Arc<upload::Uploads>,
     jobs: Arc<uws::Jobs>,
     tables: vosi::TablesCache,
     headers: ClientHeaders,
@@ -117,20 +125,23 @@ impl TapService {
     /// # Errors
     /// `Invalid` for settings that cannot be, `Unavailable` if the folder of results cannot be used.
     pub fn new(parts: Parts, settings: TapSettings) -> Result<Self> {
-        let Parts { service, catalog, clock, is_alone } = parts;
+        let Parts { service, catalog, tables, clock, is_alone } = parts;
         let settings = Arc::new(settings);
         let store = Arc::new(results::Store::open(&settings)?);
+        let uploads = Arc::new(upload::Uploads::new(&settings, tables));
         let stopping = CancellationToken::new();
-        let jobs = uws::Jobs::new(
-            Arc::clone(&service),
+        let jobs = uws::Jobs::new(uws::Parts {
+            service: Arc::clone(&service),
             catalog,
             store,
-            Arc::clone(&settings),
-            Arc::clone(&clock),
-            stopping.clone(),
-        );
+            uploads: Arc::clone(&uploads),
+            settings: Arc::clone(&settings),
+            clock: Arc::clone(&clock),
+            stopping: stopping.clone(),
+        });
         let tap = Tap {
             started_unix_ms: clock.unix_ms(),
+            uploads,
             jobs: Arc::new(jobs),
             tables: vosi::TablesCache::default(),
             headers: ClientHeaders::of(&settings)?,

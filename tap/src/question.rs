@@ -1,6 +1,7 @@
 //! What one TAP request asks: its parameters, read.
 
 use qserv_core::query::{Language, QueryRequest};
+use qserv_core::upload::Upload;
 use qserv_core::{Error, Result};
 
 use crate::formats::Output;
@@ -38,9 +39,6 @@ impl Question {
         {
             return Err(Error::invalid(format!("no language \"{language}\"; LANG can be {}", LANGUAGES.join(", "))));
         }
-        if parameters.one("UPLOAD")?.is_some() {
-            return Err(Error::invalid("this service does not take table uploads"));
-        }
         if parameters.all("QUERY").nth(1).is_some() {
             return Err(Error::invalid("the parameter QUERY is given twice"));
         }
@@ -57,13 +55,14 @@ impl Question {
         })
     }
 
-    /// The request for the query service.
-    pub(crate) fn request(&self) -> QueryRequest {
+    /// The request for the query service, with the tables that it brings along.
+    pub(crate) fn request(&self, uploads: Vec<Upload>) -> QueryRequest {
         QueryRequest {
             text: self.text.clone(),
             language: Language::Adql,
             max_rows: self.max_rows,
             explain: self.explain,
+            uploads,
             ..QueryRequest::default()
         }
     }
@@ -119,7 +118,6 @@ mod tests {
             (vec![("QUERY", "q"), ("QUERY", "r")], "QUERY"),
             (vec![("QUERY", "q"), ("QUERY", "q")], "QUERY"),
             (vec![("QUERY", "q"), ("RESPONSEFORMAT", "gif")], "gif"),
-            (vec![("QUERY", "q"), ("UPLOAD", "t,param:t")], "upload"),
         ] {
             let error = read(&pairs).unwrap_err();
             assert_eq!(error.kind(), qserv_core::ErrorKind::Invalid);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::upload::UploadSettings;
+
 /// Settings of the TAP service. All have defaults; every bound says why it is what it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,7 +17,10 @@ pub struct TapSettings {
     /// The address of `/tap` as users see it, for example `https://data.example.org/tap`. Without one it is made from each
     /// request's `Host` header with `http://`, which is wrong behind a proxy that ends TLS or changes the path.
     pub base_url: Option<String>,
-    /// The folder for results of asynchronous queries. All czars of one catalog must see the same.
+    /// The folder for files that last as long as a request: uploads. It belongs to one server alone: what an earlier run left there is
+    /// deleted.
+    pub scratch_dir: PathBuf,
+    /// The folder for results of asynchronous queries, and for what they uploaded. All czars of one catalog must see the same.
     pub results_dir: PathBuf,
     /// The store of those results as an address, `file:///FOLDER`; it goes before `results_dir`.
     pub results_url: Option<String>,
@@ -64,6 +69,8 @@ pub struct TapSettings {
     /// Seconds between two looks for jobs whose destruction time has come; requests never see such a job in any case, this only
     /// frees its disk space.
     pub sweep_interval_s: u64,
+    /// Bounds of tables that requests bring along.
+    pub uploads: UploadSettings,
     /// Example queries for the landing page.
     pub examples: Vec<Example>,
     /// The functions beyond ADQL's own, for the capabilities.
@@ -80,6 +87,7 @@ impl Default for TapSettings {
             title: "Catalog database".to_owned(),
             description: "Astronomical catalogs, to be asked in ADQL.".to_owned(),
             base_url: None,
+            scratch_dir: std::env::temp_dir().join("qserv-tap-scratch"),
             results_dir: std::env::temp_dir().join("qserv-tap"),
             results_url: None,
             owner_header: None,
@@ -101,6 +109,7 @@ impl Default for TapSettings {
             max_spool_bytes: 64 * 1024 * 1024 * 1024,
             max_wait_s: 3_600,
             sweep_interval_s: 60,
+            uploads: UploadSettings::default(),
             examples: vec![
                 Example {
                     title: "All tables".to_owned(),

@@ -43,7 +43,7 @@ pub(crate) async fn query(State(tap): State<Arc<Tap>>, request: Request) -> Resp
 
 async fn answer(tap: &Tap, request: Request, id: String, place: Place) -> Result<Response, Failure> {
     let (base_url, client) = (tap.base_url(&request), tap.client(&request));
-    let parameters = Parameters::read(request).await?;
+    let parameters = Parameters::read_with_files(request, tap).await?;
     if parameters.one("REQUEST")?.is_some_and(|request| request.eq_ignore_ascii_case("getCapabilities")) {
         return Ok(vosi::capabilities(&tap.settings, &base_url));
     }
@@ -51,7 +51,7 @@ async fn answer(tap: &Tap, request: Request, id: String, place: Place) -> Result
     let mut account = Account::begin(id, "sync", client.owner.as_deref(), &question.text);
     let span = account.span();
     let deadline = tap.settings.sync_run_time_s.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let started = start(tap, &question, deadline, &account).instrument(span.clone());
+    let started = start(tap, &parameters, &question, deadline, &account).instrument(span.clone());
     let started = match deadline {
         None => started.await,
         Some(deadline) => tokio::time::timeout_at(deadline, started).await.unwrap_or_else(|_| Err(run_time_exceeded())),
@@ -66,11 +66,12 @@ async fn answer(tap: &Tap, request: Request, id: String, place: Place) -> Result
 /// Starts the query and waits until there is something to send or it has failed.
 async fn start(
     tap: &Tap,
+    parameters: &Parameters,
     question: &Question,
     deadline: Option<Instant>,
     account: &Account,
 ) -> Result<BoxStream<'static, Result<Bytes>>> {
-    let asked = tap.service.query(question.request());
+    let asked = async { tap.service.query(question.request(tap.uploads.of(parameters).await?)).await };
     let result = tokio::select! {
         result = asked => result?,
         () = tap.giving_up.cancelled() => return Err(stopped()),

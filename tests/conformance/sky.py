@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import pathlib
 import re
 import subprocess
@@ -39,8 +40,10 @@ class SampleSky:
         """Serves a new sky on a free port until the block ends; it must then stop by itself when asked to."""
         data_dir, log = folder / "data", folder / "log"
         command = [program, "demo", "--objects", str(objects), "--data-dir", data_dir, "--listen", "127.0.0.1:0"]
+        # TAP wants a service that takes uploads to take addresses too; ours does so only if it is told to.
+        environment = {**os.environ, "QSERV_TAP__UPLOADS__FROM_URLS": "true"}
         with log.open("w") as log_file:
-            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log_file, text=True)
+            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log_file, text=True, env=environment)
         # A server that neither speaks nor ends must not hold the judge for ever.
         watch = threading.Timer(READY_TIMEOUT_S, server.kill)
         watch.start()

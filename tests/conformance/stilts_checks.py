@@ -12,7 +12,7 @@ import pyarrow.csv
 from values import assert_same_answer
 
 ALLOWED = pathlib.Path(__file__).with_name("taplint_allowed.txt")
-TAPLINT_STAGES = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ"
+TAPLINT_STAGES = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ UPL"
 TIMEOUT_S = 300
 
 QUERY = (

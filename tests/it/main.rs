@@ -6,6 +6,8 @@ mod faults;
 mod jobs;
 mod matches;
 mod plans;
+mod refusals;
 mod samples;
 mod scripts;
 mod surveys;
+mod uploads;

@@ -48,6 +48,14 @@ async fn plans_read_few_chunks_and_exchange_nothing() {
     let cone = explain(service, &format!("SELECT o.objectId, s.sourceId {cone}")).await;
     assert!(chunks(&cone, "demo.Object").0 <= 4 && chunks(&cone, "demo.Source").0 <= 4, "{cone}");
 
+    // Qserv's restrictors choose chunks too, of a child through its director; columns beside the key move no row.
+    let restricted =
+        "SELECT o.objectId, o.coord_ra, COUNT(*) AS n FROM demo.Object o JOIN demo.Source s ON o.objectId = s.objectId
+        WHERE qserv_areaspec_circle(0.3, 0.4, 0.0167) GROUP BY s.objectId";
+    let restricted = explain(service, restricted).await;
+    assert!(chunks(&restricted, "demo.Object").0 <= 4 && chunks(&restricted, "demo.Source").0 <= 4, "{restricted}");
+    assert!(!restricted.contains("NetworkShuffle") && !restricted.contains("RepartitionExec"), "{restricted}");
+
     let key = sky.engine.ask("SELECT MIN(objectId) FROM demo.Object").await.unwrap().remove(0).remove(0);
     for query in [
         format!("SELECT * FROM demo.Object WHERE objectId = {key}"),

@@ -71,7 +71,14 @@ pub(crate) async fn load(cluster: &ProcessCluster, table: &str, file: &Path, opt
 pub(crate) struct EmbeddedSky {
     pub(crate) engine: Embedded,
     pub(crate) server: Server,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl EmbeddedSky {
+    /// The folder of everything.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 pub(crate) async fn embedded(workers: usize, pixelization: PixelizationKind, chunk_order: u8) -> EmbeddedSky {
@@ -81,7 +88,7 @@ pub(crate) async fn embedded(workers: usize, pixelization: PixelizationKind, chu
     settings.up.replication = 1;
     let server = Server::embedded(&settings, &folder.path().join("data")).await.unwrap();
     load_embedded(&server, folder.path(), pixelization, chunk_order).await;
-    EmbeddedSky { engine: Embedded(server.queries()), server, _folder: folder }
+    EmbeddedSky { engine: Embedded(server.queries()), server, folder }
 }
 
 async fn load_embedded(server: &Server, folder: &Path, pixelization: PixelizationKind, chunk_order: u8) {

@@ -34,4 +34,18 @@ async fn scripts_agree_on_three_worker_processes() {
         failures.extend(scripts::run(&engine, &script).await.err());
     }
     assert!(failures.is_empty(), "{}{}", failures.join("\n\n"), cluster.logs());
+    warnings_reach_the_table(cluster.url()).await;
+}
+
+/// What was taken though the standard refuses it stands in the answer that astronomers' programs read.
+async fn warnings_reach_the_table(czar: &str) {
+    let query = "SELECT TOP 1 objectId AS count, coord_ra FROM demo.Object GROUP BY objectId;";
+    let form = [("LANG", "ADQL"), ("RESPONSEFORMAT", "votable/td"), ("QUERY", query)];
+    let answer = reqwest::Client::new().post(format!("{czar}/tap/sync")).form(&form).send().await.unwrap();
+    let document = answer.text().await.unwrap();
+    for place in
+        ["column 26: `count` is a reserved word", "column 33: `coord_ra` must stand in GROUP BY", "column 76: "]
+    {
+        assert!(document.contains(&format!("<INFO name=\"warning\" value=\"line 1, {place}")), "{document}");
+    }
 }

@@ -7,9 +7,12 @@ use datafusion::scalar::ScalarValue;
 use qserv_core::sky::Region;
 use qserv_core::{Error, Result};
 
+use crate::aggregate::Aggregation;
 use crate::numbers::Numbers;
+use crate::sequence::Sequence;
 
-/// One function. Each file of `geometry`, `value` and `scisql` holds one of these.
+/// One function. Each file of `geometry`, `shape`, `value`, `number`, `scisql`, `ivoa`, `pixel` and `aggregate` holds one of
+/// these, or a few alike.
 pub(crate) struct Definition {
     /// Its usual spelling, for example `scisql_angSep`. It is registered in lower case, with this as an alias.
     pub(crate) name: &'static str,
@@ -25,6 +28,10 @@ pub(crate) struct Definition {
     /// The argument lists it takes; at least one.
     pub(crate) forms: &'static [Form],
     pub(crate) returns: Returns,
+    /// The unit of the result as a VOUnit, if it is this whatever the arguments.
+    pub(crate) unit: Option<&'static str>,
+    /// The UCD of the result, if it is this whatever the arguments.
+    pub(crate) ucd: Option<&'static str>,
     pub(crate) body: Body,
 }
 
@@ -57,6 +64,18 @@ pub(crate) struct Argument {
     pub(crate) kind: ArgumentKind,
     /// What it means, with its unit.
     pub(crate) meaning: &'static str,
+    pub(crate) null: Null,
+}
+
+/// What a NULL is in an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Null {
+    /// It makes the result NULL.
+    Spreads,
+    /// A constant one is a mistake of the query; one from a column makes the result NULL.
+    Refused,
+    /// The argument's `meaning` says what it stands for.
+    IsAValue,
 }
 
 /// What an argument may be.
@@ -66,12 +85,19 @@ pub(crate) enum ArgumentKind {
     Number,
     /// A whole number; it is taken as `Int64`.
     Integer,
+    /// Any number; whole ones stay whole. If all such arguments of a call are whole they are taken as `Int64`, else as
+    /// `Float64`.
+    Numeric,
+    /// A timestamp or a date, or a text that is one.
+    Time,
     /// A text.
     Text,
     /// A point, as `POINT(..)` makes it.
     Point,
     /// Any geometry value, or a text that is a region in words (STC-S) or a coverage map.
     Shape,
+    /// Bytes.
+    Binary,
 }
 
 /// What a function returns.
@@ -79,12 +105,20 @@ pub(crate) enum ArgumentKind {
 pub(crate) enum Returns {
     Boolean,
     Integer,
+    BigInt,
+    /// A list of whole numbers.
+    BigInts,
     Double,
+    /// What the arguments of the kind [`ArgumentKind::Numeric`] are taken as.
+    Numeric,
+    /// Six numbers, each of them NULL if it is not known.
+    SixDoubles,
     Text,
+    Binary,
     Point,
     Circle,
     Polygon,
-    /// A geometry value of the kind of the first argument.
+    /// A geometry value of the kind of the argument that is one.
     Shape,
 }
 
@@ -103,6 +137,16 @@ pub(crate) enum Body {
         check: fn(&[Option<ScalarValue>]) -> Result<()>,
         evaluate: fn(&[ColumnarValue], usize) -> Result<ArrayRef>,
     },
+    /// A function that gives other values each time it is called, constants or not. `check` is as in `Values`; `evaluate`
+    /// also sees the calls' own sequence of random numbers.
+    Random {
+        check: fn(&[Option<ScalarValue>]) -> Result<()>,
+        evaluate: fn(&[ColumnarValue], usize, &Sequence) -> Result<ArrayRef>,
+    },
+    /// A function that is known and cannot be had: the reason, in the user's words.
+    Refused(&'static str),
+    /// An aggregate: of many rows one value. Those of `aggregate`, and only they, have it.
+    Aggregate(Aggregation),
 }
 
 /// Makes the region of a shape's arguments. `Ok(None)` is a legal shape without any position in it.
@@ -119,22 +163,42 @@ pub(crate) enum TestRules {
 
 /// An argument that is a number.
 pub(crate) const fn number(name: &'static str, meaning: &'static str) -> Argument {
-    Argument { name, kind: ArgumentKind::Number, meaning }
+    Argument::new(name, ArgumentKind::Number, meaning)
 }
 
 /// An argument that is a text.
 pub(crate) const fn text(name: &'static str, meaning: &'static str) -> Argument {
-    Argument { name, kind: ArgumentKind::Text, meaning }
+    Argument::new(name, ArgumentKind::Text, meaning)
 }
 
 /// An argument that is any shape.
 pub(crate) const fn shape(name: &'static str, meaning: &'static str) -> Argument {
-    Argument { name, kind: ArgumentKind::Shape, meaning }
+    Argument::new(name, ArgumentKind::Shape, meaning)
 }
 
 /// An argument that is a whole number.
 pub(crate) const fn integer(name: &'static str, meaning: &'static str) -> Argument {
-    Argument { name, kind: ArgumentKind::Integer, meaning }
+    Argument::new(name, ArgumentKind::Integer, meaning)
+}
+
+/// An argument that is a point.
+pub(crate) const fn point(name: &'static str, meaning: &'static str) -> Argument {
+    Argument::new(name, ArgumentKind::Point, meaning)
+}
+
+/// An argument that is a number, whole if it is.
+pub(crate) const fn numeric(name: &'static str, meaning: &'static str) -> Argument {
+    Argument::new(name, ArgumentKind::Numeric, meaning)
+}
+
+/// An argument that is a time.
+pub(crate) const fn time(name: &'static str, meaning: &'static str) -> Argument {
+    Argument::new(name, ArgumentKind::Time, meaning)
+}
+
+/// An argument that is bytes.
+pub(crate) const fn binary(name: &'static str, meaning: &'static str) -> Argument {
+    Argument::new(name, ArgumentKind::Binary, meaning)
 }
 
 /// The position that a test tests.
@@ -145,6 +209,17 @@ pub(crate) const LAT: Argument = number("lat", "latitude of the position to test
 pub(crate) const CENTER_LON: Argument = number("center_lon", "longitude of the centre, in degrees");
 /// The centre of a shape.
 pub(crate) const CENTER_LAT: Argument = number("center_lat", "latitude of the centre, in degrees");
+
+impl Argument {
+    const fn new(name: &'static str, kind: ArgumentKind, meaning: &'static str) -> Self {
+        Self { name, kind, meaning, null: Null::Spreads }
+    }
+
+    /// The argument where NULL is this.
+    pub(crate) const fn where_null(self, null: Null) -> Self {
+        Self { null, ..self }
+    }
+}
 
 impl Form {
     /// A list of just these arguments.
@@ -167,6 +242,11 @@ impl Form {
     /// What the argument at this place may be. Vertices are numbers.
     pub(crate) fn kind(&self, index: usize) -> ArgumentKind {
         self.arguments.get(index).map_or(ArgumentKind::Number, |argument| argument.kind)
+    }
+
+    /// What a NULL is in the argument at this place.
+    pub(crate) fn null(&self, index: usize) -> Null {
+        self.arguments.get(index).map_or(Null::Spreads, |argument| argument.null)
     }
 
     /// The names of the arguments, with so many vertices if it takes any.
@@ -194,11 +274,13 @@ impl ArgumentKind {
     /// Its type as TAPRegExt writes it.
     pub(crate) fn type_name(self) -> &'static str {
         match self {
-            Self::Number => "DOUBLE",
+            Self::Number | Self::Numeric => "DOUBLE",
             Self::Integer => "BIGINT",
+            Self::Time => "TIMESTAMP",
             Self::Text => "VARCHAR",
             Self::Point => "POINT",
             Self::Shape => "REGION",
+            Self::Binary => "VARBINARY",
         }
     }
 }
@@ -209,8 +291,12 @@ impl Returns {
         match self {
             Self::Boolean => "BOOLEAN",
             Self::Integer => "INTEGER",
-            Self::Double => "DOUBLE",
+            Self::BigInt => "BIGINT",
+            Self::BigInts => "BIGINT[]",
+            Self::Double | Self::Numeric => "DOUBLE",
+            Self::SixDoubles => "DOUBLE[6]",
             Self::Text => "VARCHAR",
+            Self::Binary => "VARBINARY",
             Self::Point => "POINT",
             Self::Circle => "CIRCLE",
             Self::Polygon => "POLYGON",
@@ -218,14 +304,17 @@ impl Returns {
         }
     }
 
-    /// Its type in Arrow.
+    /// Its type in Arrow; of [`Returns::Numeric`] that for numbers with fractions.
     pub(crate) fn data_type(self) -> DataType {
         match self {
             Self::Boolean => DataType::Boolean,
             Self::Integer => DataType::Int32,
-            Self::Double => DataType::Float64,
+            Self::BigInt => DataType::Int64,
+            Self::BigInts => DataType::List(Field::new_list_field(DataType::Int64, true).into()),
+            Self::Double | Self::Numeric => DataType::Float64,
             Self::Text => DataType::Utf8,
-            Self::Point | Self::Circle | Self::Polygon | Self::Shape => {
+            Self::Binary => DataType::Binary,
+            Self::SixDoubles | Self::Point | Self::Circle | Self::Polygon | Self::Shape => {
                 DataType::List(Field::new_list_field(DataType::Float64, true).into())
             }
         }
@@ -261,7 +350,12 @@ impl Definition {
     /// Invalid, in the user's words.
     pub(crate) fn check(&self, constants: &[Option<f64>]) -> Result<()> {
         let checked = match &self.body {
-            Body::Test { rules: TestRules::SciSql, .. } | Body::Coordinate(_) | Body::Values { .. } => Ok(()),
+            Body::Test { rules: TestRules::SciSql, .. }
+            | Body::Coordinate(_)
+            | Body::Values { .. }
+            | Body::Random { .. }
+            | Body::Refused(_)
+            | Body::Aggregate(_) => Ok(()),
             Body::Test { build, rules: TestRules::Adql } => {
                 let (position, shape) = constants.split_at(constants.len().min(2));
                 let shape: Option<Vec<f64>> = shape.iter().copied().collect();
@@ -279,8 +373,30 @@ impl Definition {
     /// Invalid, in the user's words.
     pub(crate) fn check_values(&self, constants: &[Option<ScalarValue>]) -> Result<()> {
         match &self.body {
-            Body::Values { check, .. } => check(constants).map_err(|error| self.explain(error)),
+            Body::Values { check, .. } | Body::Random { check, .. } => {
+                check(constants).map_err(|error| self.explain(error))
+            }
+            Body::Refused(reason) => {
+                let error = Error::invalid(format!("{} {reason}", self.name_for_messages()));
+                Err(constants.iter().flatten().fold(error, |error, constant| error.with("argument", constant)))
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses constant NULLs where they are mistakes. `is_null` says of each argument whether it is one.
+    ///
+    /// # Errors
+    /// Invalid, in the user's words.
+    pub(crate) fn check_nulls(&self, is_null: &[bool]) -> Result<()> {
+        let form = self.form(is_null.len())?;
+        let mistake =
+            is_null.iter().enumerate().position(|(index, is_null)| *is_null && form.null(index) == Null::Refused);
+        match mistake.and_then(|index| form.arguments.get(index)) {
+            Some(Argument { name, .. }) => {
+                Err(Error::invalid(format!("the argument {name} of {} must not be NULL", self.name_for_messages())))
+            }
+            None => Ok(()),
         }
     }
 
@@ -297,7 +413,15 @@ impl Definition {
     /// Whether a NULL in any argument always gives NULL.
     pub(crate) fn is_strict(&self) -> bool {
         let takes_something = self.forms.iter().any(|form| !form.accepts(0));
-        takes_something && !matches!(self.body, Body::Test { rules: TestRules::SciSql, .. })
+        let has_own_rules =
+            matches!(self.body, Body::Test { rules: TestRules::SciSql, .. } | Body::Random { .. } | Body::Refused(_));
+        let mut arguments = self.forms.iter().flat_map(|form| form.arguments);
+        takes_something && !has_own_rules && arguments.all(|argument| argument.null != Null::IsAValue)
+    }
+
+    /// Whether it gives other values each time it is called.
+    pub(crate) fn is_volatile(&self) -> bool {
+        matches!(self.body, Body::Random { .. })
     }
 }
 
@@ -312,6 +436,6 @@ pub(crate) fn check_latitude(latitude_deg: Option<f64>) -> Result<()> {
 }
 
 /// For functions to which no constant is a mistake.
-pub(crate) fn check_nothing(_: &[Option<f64>]) -> Result<()> {
+pub(crate) fn check_nothing<T>(_: &[Option<T>]) -> Result<()> {
     Ok(())
 }

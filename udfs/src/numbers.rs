@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::scalar::ScalarValue;
+use qserv_core::Error;
 
 /// One argument over all rows of a batch.
 #[derive(Debug, Clone)]
@@ -39,6 +40,25 @@ impl Numbers {
         }
     }
 
+    /// The value of a row; `None` where it is NULL or NaN.
+    #[inline]
+    pub(crate) fn known(&self, row: usize) -> Option<f64> {
+        let value = match self {
+            Self::Constant(value) => *value,
+            Self::Column(column) => (row < column.len() && column.is_valid(row)).then(|| column.value(row)),
+        };
+        value.filter(|value| !value.is_nan())
+    }
+
+    /// Whether a row has none.
+    #[inline]
+    pub(crate) fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Constant(value) => value.is_none(),
+            Self::Column(column) => row >= column.len() || column.is_null(row),
+        }
+    }
+
     /// The constant, if it is one and not NULL.
     pub(crate) fn constant(&self) -> Option<f64> {
         match self {
@@ -59,6 +79,19 @@ impl Numbers {
             Self::Column(column) => Some(column.len()),
         }
     }
+}
+
+/// An argument of a function of values as numbers.
+///
+/// # Errors
+/// Internal for what is no number.
+pub(crate) fn of_argument(argument: &ColumnarValue) -> qserv_core::Result<Numbers> {
+    Numbers::new(argument).map_err(|_| Error::internal("an argument that is no number"))
+}
+
+/// A literal among the constants of a call as a number; `None` for a column or NULL.
+pub(crate) fn constant_at(constants: &[Option<ScalarValue>], index: usize) -> Option<f64> {
+    constants.get(index)?.as_ref().and_then(|scalar| constant(scalar).ok().flatten())
 }
 
 /// A literal as a number; `None` is NULL.

@@ -1,7 +1,7 @@
 //! The functions that users call by name, as TAP announces them.
 
-use crate::definition::{Audience, Definition, Form};
-use crate::definitions;
+use crate::all_definitions;
+use crate::definition::{Audience, Body, Definition, Form};
 
 /// One argument list of a function that users call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,13 @@ pub struct Signature {
     pub parameters: Vec<Parameter>,
     /// The type of its result: an ADQL type name.
     pub returns: &'static str,
-    /// All of that as TAPRegExt 1.0 §2.3 writes it: `scisql_angSep(lon1 DOUBLE, ..) -> DOUBLE`.
+    /// Whether it makes one value of many rows.
+    pub aggregate: bool,
+    /// The unit of its result as a VOUnit, if it is this whatever the arguments.
+    pub unit: Option<&'static str>,
+    /// The UCD of its result, if it is this whatever the arguments.
+    pub ucd: Option<&'static str>,
+    /// All of that but unit and UCD as TAPRegExt 1.0 §2.3 writes it: `scisql_angSep(lon1 DOUBLE, ..) -> DOUBLE`.
     pub form: String,
     /// What it returns, and what NULL and impossible values give. Plain text.
     pub description: String,
@@ -34,7 +40,7 @@ pub struct Parameter {
 /// not here.
 #[must_use]
 pub fn signatures() -> Vec<Signature> {
-    definitions()
+    all_definitions()
         .filter(|definition| definition.audience == Audience::Users)
         .flat_map(|definition| definition.forms.iter().flat_map(move |form| of_form(definition, form)))
         .collect()
@@ -60,5 +66,8 @@ fn of_vertices(definition: &'static Definition, form: &Form, vertices: usize) ->
         description: format!("{} {}", definition.summary, definition.missing),
         parameters,
         returns,
+        aggregate: matches!(definition.body, Body::Aggregate(_)),
+        unit: definition.unit,
+        ucd: definition.ucd,
     }
 }

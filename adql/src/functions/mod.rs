@@ -4,8 +4,7 @@ mod signature;
 mod standard;
 
 pub use signature::{FunctionSignature, Parameter, SignatureError};
-use standard::all;
-pub(crate) use standard::{Arguments, Function, Kind, ResultClass, Sql, standard};
+pub(crate) use standard::{Arguments, Function, Kind, ResultClass, Sql, all, standard};
 
 use crate::nearest;
 
@@ -89,6 +88,14 @@ pub(crate) fn find<'o>(
         forms.push(signature.to_string());
     }
     if forms.is_empty() { Err(Unresolved::Unknown) } else { Err(Unresolved::WrongCount(forms)) }
+}
+
+/// Whether a function of this name makes one value of many rows.
+pub(crate) fn is_aggregate(name: &str, declared: &[FunctionSignature]) -> bool {
+    match standard(name) {
+        Some(function) => function.kind == Kind::Aggregate,
+        None => declared.iter().any(|signature| signature.aggregate && signature.name.eq_ignore_ascii_case(name)),
+    }
 }
 
 /// The names of functions near to one that does not exist.

@@ -26,6 +26,8 @@ pub struct FunctionSignature {
     pub unit: Option<String>,
     /// The UCD of the result, likewise.
     pub ucd: Option<String>,
+    /// Whether it makes one value of many rows, as COUNT does; likewise not part of the written form.
+    pub aggregate: bool,
 }
 
 /// An argument of a user-defined function.
@@ -35,6 +37,13 @@ pub struct Parameter {
     pub name: String,
     /// Its type, as declared.
     pub type_name: String,
+}
+
+impl Parameter {
+    /// What its values can be compared and combined with.
+    pub(crate) fn class(&self) -> TypeClass {
+        TypeClass::of_declared(&self.type_name)
+    }
 }
 
 /// A text that is no signature.
@@ -67,6 +76,12 @@ impl FunctionSignature {
     #[must_use]
     pub fn with_unit(self, unit: &str) -> Self {
         Self { unit: Some(unit.to_owned()), ..self }
+    }
+
+    /// The signature of an aggregate: it takes DISTINCT and OVER, and cannot stand in WHERE.
+    #[must_use]
+    pub fn aggregate(self) -> Self {
+        Self { aggregate: true, ..self }
     }
 
     /// What its result can be compared and combined with.
@@ -113,7 +128,8 @@ impl FromStr for FunctionSignature {
             }
             parameters.push(Parameter { name: name.to_owned(), type_name: type_name.to_owned() });
         }
-        Ok(Self { name: name.to_owned(), parameters, variadic, result: result.to_owned(), unit: None, ucd: None })
+        let (name, result) = (name.to_owned(), result.to_owned());
+        Ok(Self { name, parameters, variadic, result, unit: None, ucd: None, aggregate: false })
     }
 }
 

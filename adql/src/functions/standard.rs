@@ -4,7 +4,7 @@ use crate::names::TypeClass::{self, Boolean, Float, Integer, Other, Point, Text,
 
 use Arguments::{Alike, Any, Numbers, Texts};
 use ResultClass::{First, Is};
-use Sql::{Bare, Modulo, Name, OfDoubles};
+use Sql::{Modulo, Name, OfDoubles, OfTexts, Part, Places, Random, Real, Sum};
 
 /// Where a function can stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +41,24 @@ pub(crate) enum ResultClass {
 pub(crate) enum Sql {
     /// A function of this name.
     Name(&'static str),
-    /// A function of this name over DOUBLE arguments: with integers the engine would stay within integers.
+    /// A function of this name over a DOUBLE: with other numbers the engine would stay within their type.
     OfDoubles(&'static str),
-    /// The remainder operator.
+    /// A function of this name over DOUBLEs, as the standard has them; NULL where it has no finite value.
+    Real(&'static str),
+    /// The same, with how many decimal places are kept as the second argument.
+    Places(&'static str),
+    /// The remainder, as a DOUBLE.
     Modulo,
-    /// A function of this name that takes no argument, whatever ADQL allows.
-    Bare(&'static str),
+    /// A sum that does not wrap around.
+    Sum,
+    /// A random number, with a seed or without.
+    Random,
+    /// A function of this name over values of any kind as texts.
+    OfTexts(&'static str),
+    /// A part of a text.
+    Part,
+    /// A part of a timestamp.
+    Extract,
     /// See `translate::geometry`.
     Geometry,
 }
@@ -87,7 +99,12 @@ const fn scalar(
 
 /// A function of one number with a DOUBLE result.
 const fn of_number(name: &'static str, sql: &'static str, form: &'static str) -> Function {
-    scalar(name, (1, 1), Numbers, Is(Float), Name(sql), form)
+    scalar(name, (1, 1), Numbers, Is(Float), Real(sql), form)
+}
+
+/// A function of a number and, perhaps, of how many decimal places are kept.
+const fn to_places(name: &'static str, sql: &'static str, form: &'static str) -> Function {
+    scalar(name, (1, 2), Numbers, Is(Float), Places(sql), form)
 }
 
 const fn aggregate(
@@ -95,10 +112,10 @@ const fn aggregate(
     count: usize,
     arguments: Arguments,
     result: ResultClass,
-    sql: &'static str,
+    sql: Sql,
     form: &'static str,
 ) -> Function {
-    Function { name, kind: Kind::Aggregate, least: count, most: count, arguments, result, sql: Name(sql), form }
+    Function { name, kind: Kind::Aggregate, least: count, most: count, arguments, result, sql, form }
 }
 
 const fn window(
@@ -123,40 +140,40 @@ const fn geometry(
 
 /// Sorted by name.
 static FUNCTIONS: &[Function] = &[
-    scalar("ABS", (1, 1), Numbers, First, Name("abs"), "ABS(x)"),
+    of_number("ABS", "abs", "ABS(x)"),
     of_number("ACOS", "acos", "ACOS(x)"),
     geometry("AREA", (1, 1), Float, "AREA(geometry)"),
     of_number("ASIN", "asin", "ASIN(x)"),
     of_number("ATAN", "atan", "ATAN(x)"),
-    scalar("ATAN2", (2, 2), Numbers, Is(Float), Name("atan2"), "ATAN2(y, x)"),
-    aggregate("AVG", 1, Numbers, Is(Float), "avg", "AVG(x)"),
+    scalar("ATAN2", (2, 2), Numbers, Is(Float), Real("atan2"), "ATAN2(y, x)"),
+    aggregate("AVG", 1, Numbers, Is(Float), Name("avg"), "AVG(x)"),
     geometry("BOX", (3, 5), TypeClass::Polygon, "BOX(lon, lat, width, height)"),
-    scalar("CEIL", (1, 1), Numbers, First, Name("ceil"), "CEIL(x)"),
-    scalar("CEILING", (1, 1), Numbers, First, Name("ceil"), "CEILING(x)"),
+    of_number("CEIL", "ceil", "CEIL(x)"),
+    of_number("CEILING", "ceil", "CEILING(x)"),
     geometry("CENTROID", (1, 1), Point, "CENTROID(geometry)"),
     scalar("CHARACTER_LENGTH", (1, 1), Texts, Is(Integer), Name("character_length"), "CHARACTER_LENGTH(text)"),
     scalar("CHAR_LENGTH", (1, 1), Texts, Is(Integer), Name("character_length"), "CHAR_LENGTH(text)"),
     geometry("CIRCLE", (2, 4), TypeClass::Circle, "CIRCLE(lon, lat, radius)"),
     scalar("COALESCE", (1, MANY), Alike, First, Name("coalesce"), "COALESCE(x, ...)"),
-    scalar("CONCAT", (1, MANY), Any, Is(Text), Name("concat"), "CONCAT(text, ...)"),
+    scalar("CONCAT", (1, MANY), Any, Is(Text), OfTexts("concat"), "CONCAT(text, ...)"),
     geometry("CONTAINS", (2, 2), Integer, "CONTAINS(geometry, geometry)"),
     geometry("COORD1", (1, 1), Float, "COORD1(point)"),
     geometry("COORD2", (1, 1), Float, "COORD2(point)"),
     geometry("COORDSYS", (1, 1), Text, "COORDSYS(geometry)"),
-    aggregate("CORR", 2, Numbers, Is(Float), "corr", "CORR(x, y)"),
+    aggregate("CORR", 2, Numbers, Is(Float), Name("corr"), "CORR(x, y)"),
     of_number("COS", "cos", "COS(x)"),
     of_number("COT", "cot", "COT(x)"),
-    aggregate("COUNT", 1, Any, Is(Integer), "count", "COUNT(x) or COUNT(*)"),
-    aggregate("COVAR_POP", 2, Numbers, Is(Float), "covar_pop", "COVAR_POP(x, y)"),
-    aggregate("COVAR_SAMP", 2, Numbers, Is(Float), "covar_samp", "COVAR_SAMP(x, y)"),
+    aggregate("COUNT", 1, Any, Is(Integer), Name("count"), "COUNT(x) or COUNT(*)"),
+    aggregate("COVAR_POP", 2, Numbers, Is(Float), Name("covar_pop"), "COVAR_POP(x, y)"),
+    aggregate("COVAR_SAMP", 2, Numbers, Is(Float), Name("covar_samp"), "COVAR_SAMP(x, y)"),
     window("CUME_DIST", (0, 0), Is(Float), "cume_dist", "CUME_DIST() OVER (...)"),
     of_number("DEGREES", "degrees", "DEGREES(x)"),
     window("DENSE_RANK", (0, 0), Is(Integer), "dense_rank", "DENSE_RANK() OVER (...)"),
     geometry("DISTANCE", (2, 4), Float, "DISTANCE(point, point) or DISTANCE(lon1, lat1, lon2, lat2)"),
     of_number("EXP", "exp", "EXP(x)"),
-    scalar("EXTRACT", (2, 2), Any, Is(Float), Name("date_part"), "EXTRACT(field FROM timestamp)"),
+    scalar("EXTRACT", (2, 2), Any, Is(Float), Sql::Extract, "EXTRACT(field FROM timestamp)"),
     window("FIRST_VALUE", (1, 1), First, "first_value", "FIRST_VALUE(x) OVER (...)"),
-    scalar("FLOOR", (1, 1), Numbers, First, Name("floor"), "FLOOR(x)"),
+    of_number("FLOOR", "floor", "FLOOR(x)"),
     scalar("GREATEST", (1, MANY), Alike, First, Name("greatest"), "GREATEST(x, ...)"),
     geometry("INTERSECTS", (2, 2), Integer, "INTERSECTS(geometry, geometry)"),
     geometry("IN_UNIT", (2, 2), Float, "IN_UNIT(x, 'unit')"),
@@ -172,45 +189,57 @@ static FUNCTIONS: &[Function] = &[
     of_number("LOG2", "log2", "LOG2(x)"),
     scalar("LOWER", (1, 1), Texts, Is(Text), Name("lower"), "LOWER(text)"),
     scalar("LTRIM", (1, 2), Texts, Is(Text), Name("ltrim"), "LTRIM(text)"),
-    aggregate("MAX", 1, Any, First, "max", "MAX(x)"),
-    aggregate("MEDIAN", 1, Numbers, First, "median", "MEDIAN(x)"),
-    aggregate("MIN", 1, Any, First, "min", "MIN(x)"),
+    aggregate("MAX", 1, Any, First, Name("max"), "MAX(x)"),
+    aggregate("MEDIAN", 1, Numbers, Is(Float), OfDoubles("qserv_median"), "MEDIAN(x)"),
+    aggregate("MIN", 1, Any, First, Name("min"), "MIN(x)"),
     geometry("MOC", (1, 2), Text, "MOC('text') or MOC(order, geometry)"),
-    scalar("MOD", (2, 2), Numbers, First, Modulo, "MOD(x, y)"),
+    scalar("MOD", (2, 2), Numbers, Is(Float), Modulo, "MOD(x, y)"),
+    // Of the service level only: the parser notes it, whatever it is called, and takes the time zone away.
+    scalar("NOW", (0, 0), Any, Is(Timestamp), Name("now"), "NOW()"),
     window("NTH_VALUE", (2, 2), First, "nth_value", "NTH_VALUE(x, n) OVER (...)"),
     window("NTILE", (1, 1), Is(Integer), "ntile", "NTILE(n) OVER (...)"),
     scalar("NULLIF", (2, 2), Alike, First, Name("nullif"), "NULLIF(x, y)"),
+    aggregate("PERCENTILE", 2, Numbers, Is(Float), OfDoubles("qserv_percentile"), "PERCENTILE(x, fraction)"),
     window("PERCENT_RANK", (0, 0), Is(Float), "percent_rank", "PERCENT_RANK() OVER (...)"),
     scalar("PI", (0, 0), Numbers, Is(Float), Name("pi"), "PI()"),
     geometry("POINT", (2, 3), Point, "POINT(lon, lat)"),
     geometry("POLYGON", (3, MANY), TypeClass::Polygon, "POLYGON(lon1, lat1, lon2, lat2, lon3, lat3, ...)"),
     scalar("POSITION", (2, 2), Texts, Is(Integer), Name("strpos"), "POSITION(part IN text)"),
-    scalar("POW", (2, 2), Numbers, Is(Float), OfDoubles("power"), "POW(x, y)"),
-    scalar("POWER", (2, 2), Numbers, Is(Float), OfDoubles("power"), "POWER(x, y)"),
+    scalar("POW", (2, 2), Numbers, Is(Float), Real("qserv_power"), "POW(x, y)"),
+    scalar("POWER", (2, 2), Numbers, Is(Float), Real("qserv_power"), "POWER(x, y)"),
+    geometry("QSERV_AREASPEC_BOX", (4, 4), Integer, "qserv_areaspec_box(lonMin, latMin, lonMax, latMax)"),
+    geometry("QSERV_AREASPEC_CIRCLE", (3, 3), Integer, "qserv_areaspec_circle(lon, lat, radius)"),
+    geometry(
+        "QSERV_AREASPEC_ELLIPSE",
+        (5, 5),
+        Integer,
+        "qserv_areaspec_ellipse(lon, lat, semiMajorAxisAngle, semiMinorAxisAngle, positionAngle)",
+    ),
+    geometry("QSERV_AREASPEC_POLY", (6, MANY), Integer, "qserv_areaspec_poly(lon1, lat1, lon2, lat2, lon3, lat3, ...)"),
     of_number("RADIANS", "radians", "RADIANS(x)"),
-    scalar("RAND", (0, 1), Numbers, Is(Float), Bare("random"), "RAND()"),
+    scalar("RAND", (0, 1), Numbers, Is(Float), Random, "RAND()"),
     window("RANK", (0, 0), Is(Integer), "rank", "RANK() OVER (...)"),
     geometry("REGION", (1, 1), TypeClass::Polygon, "REGION('text')"),
     scalar("REPLACE", (3, 3), Texts, Is(Text), Name("replace"), "REPLACE(text, from, to)"),
-    scalar("ROUND", (1, 2), Numbers, First, Name("round"), "ROUND(x, n)"),
+    to_places("ROUND", "qserv_round", "ROUND(x, n)"),
     window("ROW_NUMBER", (0, 0), Is(Integer), "row_number", "ROW_NUMBER() OVER (...)"),
     scalar("RTRIM", (1, 2), Texts, Is(Text), Name("rtrim"), "RTRIM(text)"),
-    scalar("SIGN", (1, 1), Numbers, First, Name("signum"), "SIGN(x)"),
+    of_number("SIGN", "signum", "SIGN(x)"),
     of_number("SIN", "sin", "SIN(x)"),
-    of_number("SQRT", "sqrt", "SQRT(x)"),
-    aggregate("STDDEV", 1, Numbers, Is(Float), "stddev", "STDDEV(x)"),
-    aggregate("STDDEV_POP", 1, Numbers, Is(Float), "stddev_pop", "STDDEV_POP(x)"),
-    aggregate("STDDEV_SAMP", 1, Numbers, Is(Float), "stddev", "STDDEV_SAMP(x)"),
-    scalar("SUBSTR", (2, 3), Any, Is(Text), Name("substr"), "SUBSTR(text, start, length)"),
-    scalar("SUBSTRING", (2, 3), Any, Is(Text), Name("substr"), "SUBSTRING(text, start, length)"),
-    aggregate("SUM", 1, Numbers, First, "sum", "SUM(x)"),
+    of_number("SQRT", "qserv_sqrt", "SQRT(x)"),
+    aggregate("STDDEV", 1, Numbers, Is(Float), Name("stddev"), "STDDEV(x)"),
+    aggregate("STDDEV_POP", 1, Numbers, Is(Float), Name("stddev_pop"), "STDDEV_POP(x)"),
+    aggregate("STDDEV_SAMP", 1, Numbers, Is(Float), Name("stddev"), "STDDEV_SAMP(x)"),
+    scalar("SUBSTR", (2, 3), Any, Is(Text), Part, "SUBSTR(text, start, length)"),
+    scalar("SUBSTRING", (2, 3), Any, Is(Text), Part, "SUBSTRING(text, start, length)"),
+    aggregate("SUM", 1, Numbers, First, Sum, "SUM(x)"),
     of_number("TAN", "tan", "TAN(x)"),
     scalar("TRIM", (1, 2), Texts, Is(Text), Name("btrim"), "TRIM(text)"),
-    scalar("TRUNCATE", (1, 2), Numbers, First, Name("trunc"), "TRUNCATE(x, n)"),
+    to_places("TRUNCATE", "qserv_truncate", "TRUNCATE(x, n)"),
     scalar("UPPER", (1, 1), Texts, Is(Text), Name("upper"), "UPPER(text)"),
-    aggregate("VARIANCE", 1, Numbers, Is(Float), "var_samp", "VARIANCE(x)"),
-    aggregate("VAR_POP", 1, Numbers, Is(Float), "var_pop", "VAR_POP(x)"),
-    aggregate("VAR_SAMP", 1, Numbers, Is(Float), "var_samp", "VAR_SAMP(x)"),
+    aggregate("VARIANCE", 1, Numbers, Is(Float), Name("var_samp"), "VARIANCE(x)"),
+    aggregate("VAR_POP", 1, Numbers, Is(Float), Name("var_pop"), "VAR_POP(x)"),
+    aggregate("VAR_SAMP", 1, Numbers, Is(Float), Name("var_samp"), "VAR_SAMP(x)"),
 ];
 
 /// All functions, by name.

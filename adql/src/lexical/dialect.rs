@@ -3,7 +3,7 @@
 use sqlparser::dialect::Dialect;
 
 /// ADQL's lexical rules: names are Latin letters, digits and underscores, or anything between double quotes; a text has
-/// no escape but the doubled quote.
+/// no escape but the doubled quote. Names between backticks are no ADQL and are let through with a remark.
 #[derive(Debug)]
 pub(crate) struct AdqlDialect;
 
@@ -17,7 +17,7 @@ impl Dialect for AdqlDialect {
     }
 
     fn is_delimited_identifier_start(&self, character: char) -> bool {
-        character == '"'
+        matches!(character, '"' | '`')
     }
 
     fn supports_bitwise_shift_operators(&self) -> bool {

@@ -40,6 +40,9 @@ pub(crate) fn tokens(text: &str, options: &Options, report: &mut Report<'_>) -> 
                 continue;
             }
             Token::Whitespace(_) => continue,
+            Token::Word(word) if word.quote_style == Some('`') => {
+                report.lenient(token.span, "names stand in double quotes in ADQL, not between backticks");
+            }
             Token::Number(_, true) => report.fault(token.span, "a number has no suffix in ADQL"),
             Token::Number(..) | Token::Word(_) if touches => check_gap(&token, kept.last(), report),
             _ => {}
@@ -80,6 +83,7 @@ fn broken_token(text: &str, location: Location) -> Problem {
     match rest.chars().next() {
         Some('\'') => Problem::new(span, "the text that starts here has no closing quote").expecting(["'"]),
         Some('"') => Problem::new(span, "the quoted name that starts here has no closing quote").expecting(["\""]),
+        Some('`') => Problem::new(span, "the quoted name that starts here has no closing backtick").expecting(["`"]),
         Some('/') => Problem::new(span, "the comment that starts here has no end").expecting(["*/"]),
         None => Problem::new(span, "the query ends inside a quoted text, a quoted name or a comment"),
         Some(character) => Problem::new(span, format!("`{character}` cannot stand here")),

@@ -39,13 +39,16 @@ impl Parser<'_> {
             return self.fail(self.span(), "FILTER is not part of ADQL; use CASE inside the aggregate");
         }
         call.over = self.window()?;
-        self.node(ExprKind::Call(Box::new(call)), start)
+        if call.over.is_some() {
+            return self.node(ExprKind::Call(Box::new(call)), start);
+        }
+        self.in_adql(call, start)
     }
 
     /// `f(SELECT ..)`: a scalar query whose own parentheses were left out.
     fn bare_subquery(&mut self) -> Parsed<Expr> {
         let start = self.span();
-        self.liberties.push((start, "a query as an argument needs parentheses of its own"));
+        self.liberty(start, "a query as an argument needs parentheses of its own");
         let query = self.query()?;
         self.node(ExprKind::Scalar(Box::new(query)), start)
     }

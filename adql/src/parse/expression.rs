@@ -7,18 +7,19 @@ use crate::ast::{CastTarget, Expr, ExprKind, Operator, Query};
 use crate::lexical;
 use crate::report::Problem;
 
-/// The ranks of operators, weakest first; an operator takes operands of a higher rank.
+/// The ranks of operators, weakest first; an operator takes operands of a higher rank. Those of bits are MySQL's and
+/// MariaDB's: PostgreSQL, whose `^` is a power, has that one in the same place.
 pub(super) mod rank {
     pub(crate) const OR: u8 = 1;
     pub(crate) const AND: u8 = 2;
     pub(crate) const NOT: u8 = 3;
     pub(crate) const PREDICATE: u8 = 4;
     pub(crate) const BIT_OR: u8 = 5;
-    pub(crate) const BIT_XOR: u8 = 6;
-    pub(crate) const BIT_AND: u8 = 7;
-    pub(crate) const SHIFT: u8 = 8;
-    pub(crate) const SUM: u8 = 9;
-    pub(crate) const PRODUCT: u8 = 10;
+    pub(crate) const BIT_AND: u8 = 6;
+    pub(crate) const SHIFT: u8 = 7;
+    pub(crate) const SUM: u8 = 8;
+    pub(crate) const PRODUCT: u8 = 9;
+    pub(crate) const BIT_XOR: u8 = 10;
     pub(crate) const SIGN: u8 = 11;
 }
 
@@ -50,7 +51,7 @@ impl Parser<'_> {
                 let start = left.span;
                 let kind = ExprKind::Binary { left: Box::new(left), operator, right: Box::new(right) };
                 left = self.node(kind, start)?;
-            } else if lowest <= rank::AND && self.is_word(0, "AND") {
+            } else if lowest <= rank::AND && (self.is_word(0, "AND") || self.peek() == &Token::Overlap) {
                 left = self.terms(left, "AND", rank::AND + 1, ExprKind::And)?;
             } else if lowest <= rank::OR && self.is_word(0, "OR") {
                 left = self.terms(left, "OR", rank::OR + 1, ExprKind::Or)?;
@@ -65,7 +66,13 @@ impl Parser<'_> {
     fn terms(&mut self, first: Expr, word: &'static str, rank: u8, make: fn(Vec<Expr>) -> ExprKind) -> Parsed<Expr> {
         let start = first.span;
         let mut terms = vec![first];
-        while self.accept(word) {
+        loop {
+            if rank == rank::AND + 1 && self.peek() == &Token::Overlap {
+                self.liberty(self.span(), "`&&` is written AND in ADQL");
+                self.advance();
+            } else if !self.accept(word) {
+                break;
+            }
             terms.push(self.ranked(rank)?);
         }
         self.node(make(terms), start)
@@ -99,9 +106,15 @@ impl Parser<'_> {
     }
 
     fn begins_operand(&self, ahead: usize) -> bool {
+        const WORDS: &[&str] = &["CASE", "CAST", "EXISTS", "FALSE", "NOT", "NULL", "TRUE"];
         match self.peek_at(ahead) {
-            Token::Number(..) | Token::LParen => true,
-            Token::Word(word) => word.quote_style.is_some() || !lexical::is_structural(&word.value),
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::LParen => true,
+            Token::Plus | Token::Minus | Token::Tilde => true,
+            Token::Word(word) => {
+                word.quote_style.is_some()
+                    || !lexical::is_structural(&word.value)
+                    || WORDS.iter().any(|other| other.eq_ignore_ascii_case(&word.value))
+            }
             _ => false,
         }
     }
@@ -112,8 +125,7 @@ impl Parser<'_> {
         if self.is_word(0, "NOT") {
             self.advance();
             if self.is_word(0, "NOT") {
-                self.liberties
-                    .push((self.span(), "NOT cannot follow NOT in ADQL; put the second one into parentheses"));
+                self.liberty(self.span(), "NOT cannot follow NOT in ADQL; put the second one into parentheses");
             }
             let operand = self.ranked(rank::NOT)?;
             return self.node(ExprKind::Not(Box::new(operand)), start);
@@ -126,15 +138,27 @@ impl Parser<'_> {
                 let operand = self.ranked(rank::SIGN)?;
                 return self.node(ExprKind::BitNot(Box::new(operand)), start);
             }
-            _ => return self.primary(),
+            _ => return self.converted(),
         };
         self.advance();
         if matches!(self.peek(), Token::Plus | Token::Minus) {
-            self.liberties
-                .push((self.span(), "a sign cannot follow a sign in ADQL; put the second one into parentheses"));
+            self.liberty(self.span(), "a sign cannot follow a sign in ADQL; put the second one into parentheses");
         }
         let operand = self.ranked(rank::SIGN)?;
         self.node(ExprKind::Sign { minus, operand: Box::new(operand) }, start)
+    }
+
+    /// An operand, and the type that `::` makes of it.
+    fn converted(&mut self) -> Parsed<Expr> {
+        let start = self.span();
+        let mut operand = self.primary()?;
+        while self.peek() == &Token::DoubleColon {
+            self.liberty(self.span(), "a type is changed with CAST(.. AS ..) in ADQL");
+            self.advance();
+            let (target, target_span) = self.cast_target()?;
+            operand = self.node(ExprKind::Cast { operand: Box::new(operand), target, target_span }, start)?;
+        }
+        Ok(operand)
     }
 
     fn primary(&mut self) -> Parsed<Expr> {
@@ -145,6 +169,15 @@ impl Parser<'_> {
                 self.node(ExprKind::Number(number.clone()), start)
             }
             Token::SingleQuotedString(text) => {
+                self.advance();
+                if self.peek() == &Token::Period {
+                    return self
+                        .fail(start, "a name stands without quotes or in double quotes; single quotes make a text");
+                }
+                self.node(ExprKind::Text(text.clone()), start)
+            }
+            Token::NationalStringLiteral(text) => {
+                self.liberty(start, "a text has no letter before its quotes in ADQL");
                 self.advance();
                 self.node(ExprKind::Text(text.clone()), start)
             }
@@ -182,10 +215,14 @@ impl Parser<'_> {
             let query = self.subquery()?;
             return self.node(ExprKind::Exists(Box::new(query)), start);
         }
+        if self.is_any_word(0, &["LEFT", "RIGHT"]) && self.peek_at(1) == &Token::LParen {
+            return self.call();
+        }
         if lexical::is_structural(word) {
             self.could_be("a value, a column or a function");
             let mut problem = self.unexpected();
-            if !self.is_any_word(0, &["FROM", "WHERE", "AND", "OR", "THEN", "ELSE", "END"]) {
+            let frame = self.is_any_word(0, &["FROM", "WHERE", "AND", "OR", "THEN", "ELSE", "END"]);
+            if !frame && self.clause_at(self.at).is_none() {
                 problem.message = format!("{} is a reserved word and cannot stand here", word.to_ascii_uppercase());
                 problem.suggestions = vec![format!("\"{word}\"")];
             }
@@ -196,6 +233,10 @@ impl Parser<'_> {
         }
         if matches!(self.peek_at(1), Token::SingleQuotedString(_)) {
             return self.typed_text();
+        }
+        if self.is_word(0, "CURRENT_TIMESTAMP") && self.peek_at(1) != &Token::Period {
+            self.advance();
+            return self.now(start);
         }
         self.column()
     }
@@ -219,18 +260,10 @@ impl Parser<'_> {
                 return self.fail(start, "a word cannot stand before a text");
             }
         };
-        self.liberties.push((start, "a typed text is no ADQL; write CAST('...' AS TIMESTAMP)"));
+        self.liberty(start, "a typed text is no ADQL; write CAST('...' AS TIMESTAMP)");
         self.advance();
         let operand = self.primary()?;
         self.node(ExprKind::Cast { operand: Box::new(operand), target, target_span: start }, start)
-    }
-
-    /// A query in parentheses.
-    pub(super) fn subquery(&mut self) -> Parsed<Query> {
-        self.expect_token(&Token::LParen, "`(`")?;
-        let query = if self.is_join() { self.join_as_query()? } else { self.query()? };
-        self.expect_close()?;
-        Ok(query)
     }
 
     fn parenthesised_expression(&mut self) -> Parsed<Expr> {
@@ -256,9 +289,12 @@ impl Parser<'_> {
 
     /// If `inside` is a query in parentheses and goes on as one (`(SELECT ..) UNION ..`): the whole query.
     pub(super) fn query_behind(&mut self, inside: Expr) -> Parsed<Result<Query, Expr>> {
-        match inside.kind {
-            ExprKind::Scalar(query) if self.continues_query() => Ok(Ok(self.query_from(*query)?)),
-            _ => Ok(Err(inside)),
+        if !self.continues_query() {
+            return Ok(Err(inside));
+        }
+        match into_query(inside) {
+            Ok(query) => Ok(Ok(self.query_from(query)?)),
+            Err(inside) => Ok(Err(inside)),
         }
     }
 
@@ -317,7 +353,7 @@ impl Parser<'_> {
             "REAL" => CastTarget::Real,
             "DOUBLE" => {
                 if !self.accept("PRECISION") {
-                    self.liberties.push((start, "the type is called DOUBLE PRECISION in ADQL"));
+                    self.liberty(start, "the type is called DOUBLE PRECISION in ADQL");
                 }
                 CastTarget::Double
             }
@@ -366,5 +402,20 @@ impl Parser<'_> {
         let scale = if self.accept_token(&Token::Comma, "`,`") { self.count("the scale")? } else { 0 };
         self.expect_close()?;
         Ok(Some((precision, scale)))
+    }
+}
+
+/// The query, if the expression is one, however many parentheses stand around it.
+pub(super) fn into_query(expr: Expr) -> Result<Query, Expr> {
+    if !matches!(expr.bare().kind, ExprKind::Scalar(_)) {
+        return Err(expr);
+    }
+    let mut kind = expr.kind;
+    loop {
+        match kind {
+            ExprKind::Nested(inner) => kind = inner.kind,
+            ExprKind::Scalar(query) => return Ok(*query),
+            kind => return Err(Expr { kind, ..expr }),
+        }
     }
 }

@@ -35,7 +35,7 @@ impl Parser<'_> {
         Ok(Joined { first, joins })
     }
 
-    fn join(&mut self, kind: JoinKind, natural: bool, span: Span) -> Parsed<Join> {
+    fn join(&mut self, mut kind: JoinKind, natural: bool, span: Span) -> Parsed<Join> {
         let mut relation = self.relation()?;
         if natural || kind == JoinKind::Cross {
             if self.is_any_word(0, &["ON", "USING"]) {
@@ -55,7 +55,11 @@ impl Parser<'_> {
         } else if self.accept("USING") {
             JoinCondition::Using(self.name_list("column name")?)
         } else if kind == JoinKind::Inner {
-            self.liberties.push((span, "a join needs ON or USING unless it is NATURAL"));
+            self.liberty(
+                span,
+                "a join needs ON or USING unless it is NATURAL; without, each row meets every other, as with CROSS JOIN",
+            );
+            kind = JoinKind::Cross;
             JoinCondition::None
         } else {
             return Err(self.unexpected());
@@ -112,17 +116,46 @@ impl Parser<'_> {
             let span = path.first().map_or(self.span(), |name| name.span).union(&self.previous_span());
             return self.fail(span, "functions cannot stand in FROM; only tables and queries in parentheses can");
         }
+        // Before the alias, as in DaCHS, or behind it.
+        let before = self.sample()?;
         let alias = self.table_alias()?;
-        if self.is_word(0, "TABLESAMPLE") {
-            return self.fail(self.span(), "TABLESAMPLE is not answered by this version");
+        let sample = if before.is_some() { before } else { self.sample()? };
+        let table = Relation::Table { path, alias };
+        Ok(match sample {
+            Some((percent, span)) => Relation::Sampled { table: Box::new(table), percent, span },
+            None => table,
+        })
+    }
+
+    /// `TABLESAMPLE(percent)`, if it comes next; `BERNOULLI` before the parenthesis says what is meant anyway.
+    fn sample(&mut self) -> Parsed<Option<(String, Span)>> {
+        let has_method = self.is_any_word(1, &["BERNOULLI", "SYSTEM"]) && self.peek_at(2) == &Token::LParen;
+        if !self.is_word(0, "TABLESAMPLE") || !(self.peek_at(1) == &Token::LParen || has_method) {
+            return Ok(None);
         }
-        Ok(Relation::Table { path, alias })
+        self.advance();
+        if has_method {
+            self.advance();
+        }
+        self.expect_token(&Token::LParen, "`(`")?;
+        let span = self.span();
+        let Token::Number(percent, _) = self.peek() else {
+            self.could_be("a number of per cent");
+            return Err(self.unexpected());
+        };
+        let percent = percent.clone();
+        if !percent.parse::<f64>().is_ok_and(|percent| percent <= 100.0) {
+            return self.fail(span, "TABLESAMPLE takes 0 to 100 per cent of the rows");
+        }
+        self.advance();
+        self.expect_close()?;
+        Ok(Some((percent, span)))
     }
 
     /// What has been read in parentheses: with an alias it is a derived table, the query of all columns of the join.
     fn nested_join(&mut self, joined: Joined, start: Span) -> Parsed<Relation> {
         if joined.joins.is_empty() && !matches!(joined.first, Relation::Nested(_)) {
-            self.liberties.push((self.since(start), "parentheses in FROM hold a join or a query in ADQL"));
+            self.liberty(self.since(start), "parentheses in FROM hold a join or a query in ADQL");
             return Ok(Relation::Nested(Box::new(joined)));
         }
         let Some(alias) = self.table_alias()? else { return Ok(Relation::Nested(Box::new(joined))) };
@@ -176,7 +209,26 @@ impl Parser<'_> {
             ahead += 1;
         }
         self.is_any_word(ahead, &["NATURAL", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "JOIN"])
-            && !matches!(self.peek_at(ahead + 1), Token::LParen)
+            && (self.is_word(ahead, "JOIN") || self.peek_at(ahead + 1) != &Token::LParen)
+    }
+
+    /// A query in parentheses, or a join, which is the query of all its columns.
+    pub(super) fn subquery(&mut self) -> Parsed<Query> {
+        let start = self.span();
+        // A pair of parentheses more hides which of both it is.
+        if self.peek_at(1) == &Token::LParen {
+            return match self.parenthesised()? {
+                Parenthesised::Query(query) => Ok(query),
+                Parenthesised::Joined(joined) if is_join(&joined) => Ok(self.query_of_join(joined, start)),
+                Parenthesised::Joined(_) => {
+                    Err(Box::new(Problem::new(self.since(start), "a query must stand here").expecting(["SELECT"])))
+                }
+            };
+        }
+        self.expect_token(&Token::LParen, "`(`")?;
+        let query = if self.is_join() { self.join_as_query()? } else { self.query()? };
+        self.expect_close()?;
+        Ok(query)
     }
 
     /// A join in a sub-query's parentheses, up to the closing one.
@@ -202,7 +254,7 @@ impl Parser<'_> {
     fn derived(&mut self, query: Query) -> Parsed<Relation> {
         let alias = self.table_alias()?;
         if alias.is_none() {
-            self.liberties.push((query.span, "a query in FROM needs an alias in ADQL"));
+            self.liberty(query.span, "a query in FROM needs an alias in ADQL");
         }
         Ok(Relation::Derived { query: Box::new(query), alias })
     }
@@ -214,6 +266,7 @@ impl Parser<'_> {
             let inside = if parser.is_query(0) {
                 Parenthesised::Query(parser.query()?)
             } else if parser.peek() == &Token::LParen {
+                let start = parser.span();
                 match parser.parenthesised()? {
                     Parenthesised::Query(query) if parser.continues_query() => {
                         Parenthesised::Query(parser.query_from(query)?)
@@ -224,7 +277,8 @@ impl Parser<'_> {
                         Parenthesised::Joined(parser.joins(first)?)
                     }
                     Parenthesised::Joined(joined) => {
-                        Parenthesised::Joined(parser.joins(Relation::Nested(Box::new(joined)))?)
+                        let first = parser.nested_join(joined, start)?;
+                        Parenthesised::Joined(parser.joins(first)?)
                     }
                 }
             } else {
@@ -234,4 +288,9 @@ impl Parser<'_> {
             Ok(inside)
         })
     }
+}
+
+/// Whether there is a join in it, and not just a table in parentheses.
+fn is_join(joined: &Joined) -> bool {
+    !joined.joins.is_empty() || matches!(&joined.first, Relation::Nested(inner) if is_join(inner))
 }

@@ -4,19 +4,28 @@
 //! would have to be found again in its tree. And it tries alternatives by going back: twenty nested and unclosed `CAST(`
 //! took it 1.8 s here, each further one twice as long, which a public service cannot afford. This parser never goes back;
 //! its time grows with the length of the text, and its depth is bounded by [`Options::max_depth`].
+//!
+//! A fault ends the clause in which it stands, not always the whole: where there is no doubt where the next clause of the same
+//! SELECT begins, reading goes on there, see `resume`.
 
 mod call;
 mod expression;
 mod from;
 mod predicate;
 mod query;
+mod resume;
+mod spelling;
+
+use std::borrow::Cow;
 
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use crate::ast::{Expr, ExprKind, Name, Query};
+use crate::functions::FunctionSignature;
 use crate::lexical;
 use crate::options::Options;
 use crate::report::{Problem, Report};
+use resume::Parentheses;
 
 /// A parsed piece, or the fault that ends parsing.
 type Parsed<T> = Result<T, Box<Problem>>;
@@ -24,7 +33,7 @@ type Parsed<T> = Result<T, Box<Problem>>;
 /// Most alternatives that one fault lists.
 const MAX_EXPECTED: usize = 8;
 
-/// The query in `text`, or `None` with the fault in `report`.
+/// The query in `text`, or `None` with the faults in `report`.
 pub(crate) fn parse(text: &str, options: &Options, report: &mut Report<'_>) -> Option<Query> {
     let tokens = lexical::tokens(text, options, report)?;
     let mut parser = Parser::new(&tokens, options);
@@ -32,13 +41,20 @@ pub(crate) fn parse(text: &str, options: &Options, report: &mut Report<'_>) -> O
     for (span, message) in std::mem::take(&mut parser.liberties) {
         report.lenient(span, message);
     }
-    match parsed {
+    let mut problems = std::mem::take(&mut parser.problems);
+    let query = match parsed {
         Ok(query) => Some(query),
         Err(problem) => {
-            report.problem(*problem);
+            problems.push(*problem);
             None
         }
+    };
+    if problems.is_empty() {
+        return query;
     }
+    parser.parentheses.explain(&mut problems);
+    problems.into_iter().for_each(|problem| report.problem(problem));
+    None
 }
 
 /// Most tables of one query, those of its sub-queries and of WITH included. People join a dozen; the time that the
@@ -58,7 +74,12 @@ struct Parser<'t> {
     /// What was looked for at the present place without being found.
     expected: Vec<&'static str>,
     /// What the standard refuses and the service takes.
-    liberties: Vec<(Span, &'static str)>,
+    liberties: Vec<(Span, Cow<'static, str>)>,
+    /// Faults behind which reading went on.
+    problems: Vec<Problem>,
+    parentheses: Parentheses,
+    /// The functions that the service declares.
+    declared: &'t [FunctionSignature],
     tables: usize,
     set_operations: usize,
     /// Height of the tallest expression, and number of expressions, in the query that is being read.
@@ -67,7 +88,7 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    fn new(tokens: &'t [TokenWithSpan], options: &Options) -> Self {
+    fn new(tokens: &'t [TokenWithSpan], options: &'t Options) -> Self {
         Self {
             tokens,
             at: 0,
@@ -76,6 +97,9 @@ impl<'t> Parser<'t> {
             max_chain: u32::try_from(options.max_chain).unwrap_or(u32::MAX),
             expected: Vec::new(),
             liberties: Vec::new(),
+            problems: Vec::new(),
+            parentheses: Parentheses::of(tokens),
+            declared: &options.functions,
             tables: 0,
             set_operations: 0,
             tallest: 0,
@@ -90,9 +114,9 @@ impl<'t> Parser<'t> {
         let semicolon = self.span();
         if self.skip(&Token::SemiColon) {
             if !matches!(self.peek(), Token::EOF) {
-                return Err(Box::new(Problem::new(self.span(), "only one query at a time is accepted")));
+                return self.fail(self.span(), "only one query at a time is accepted");
             }
-            self.liberties.push((semicolon, "a query does not end with a semicolon in ADQL"));
+            self.liberty(semicolon, "a query does not end with a semicolon in ADQL");
         }
         if matches!(self.peek(), Token::EOF) { Ok(query) } else { Err(self.unexpected()) }
     }
@@ -109,7 +133,8 @@ impl<'t> Parser<'t> {
         }
         match self.word_at(0) {
             Some(word) if OTHERS.iter().any(|other| other.eq_ignore_ascii_case(word)) => {
-                let message = format!("only queries are accepted here, not {}", word.to_ascii_uppercase());
+                let message =
+                    format!("only queries are accepted here, not {}: ADQL reads tables", word.to_ascii_uppercase());
                 Err(Box::new(Problem::new(self.span(), message).expecting(["SELECT"])))
             }
             _ => Ok(()),
@@ -209,6 +234,11 @@ impl<'t> Parser<'t> {
         self.expect_token(&Token::RParen, "`)`")
     }
 
+    /// Notes something that the standard refuses and the service takes.
+    fn liberty(&mut self, span: Span, message: impl Into<Cow<'static, str>>) {
+        self.liberties.push((span, message.into()));
+    }
+
     // Faults.
 
     /// The present token does not fit.
@@ -223,12 +253,63 @@ impl<'t> Parser<'t> {
                 None => format!("`{}` cannot stand here", clip(&token.to_string())),
             },
         };
+        if let Some(hint) = self.habit() {
+            return Box::new(Problem::new(self.span(), format!("{found}: {hint}")));
+        }
         let expected = self.expected.iter().take(MAX_EXPECTED).copied();
         Box::new(Problem::new(self.span(), found).expecting(expected))
     }
 
+    /// What to write instead of the present token, if it is one of another dialect or language.
+    fn habit(&self) -> Option<&'static str> {
+        let touching = |first: &Token, second: &Token| {
+            let span = |index: usize| self.tokens.get(index).map(|token| token.span);
+            let is = |index: usize, token: &Token| self.tokens.get(index).is_some_and(|found| found.token == *token);
+            let before = self.at.checked_sub(1);
+            let at = |index: usize| {
+                is(index, first)
+                    && is(index + 1, second)
+                    && span(index).map(|span| span.end) == span(index + 1).map(|span| span.start)
+            };
+            at(self.at) || before.is_some_and(at)
+        };
+        if touching(&Token::Eq, &Token::Lt) {
+            return Some("less or equal is written <=");
+        }
+        if touching(&Token::Eq, &Token::Gt) || matches!(self.peek(), Token::RArrow) {
+            return Some("greater or equal is written >=");
+        }
+        match self.peek() {
+            Token::Assignment => Some("nothing is assigned in a query; a column is named with AS"),
+            Token::Placeholder(_) | Token::Colon => Some("a query has no parameters; write the value itself"),
+            Token::LBracket | Token::RBracket => {
+                Some("names with special characters stand in double quotes, and there are no arrays")
+            }
+            Token::DoubleEq => Some("equality is written ="),
+            Token::Char('\u{2018}' | '\u{2019}' | '\u{00b4}' | '\u{2032}') => {
+                Some("a text stands between straight single quotes, '...'")
+            }
+            Token::Char('\u{201c}' | '\u{201d}' | '\u{201e}') => {
+                Some("a name stands between straight double quotes, \"...\"")
+            }
+            Token::Char('\u{2212}' | '\u{2013}' | '\u{2014}') => Some("the minus sign is -"),
+            _ if self.is_any_word(0, &["REGEXP", "RLIKE", "GLOB", "SIMILAR"]) => {
+                Some("there are no regular expressions in ADQL; LIKE knows % for any text and _ for any character")
+            }
+            _ if self.is_word(0, "QUALIFY") => {
+                Some("put the query with the window function into FROM and test its column in WHERE outside")
+            }
+            _ => None,
+        }
+    }
+
     fn fail<T>(&self, span: Span, message: impl Into<String>) -> Parsed<T> {
         Err(Box::new(Problem::new(span, message)))
+    }
+
+    /// As [`fail`](Self::fail), with nothing read behind it: the query is too large.
+    fn give_up<T>(&self, span: Span, message: impl Into<String>) -> Parsed<T> {
+        Err(Box::new(Problem { last: true, ..Problem::new(span, message) }))
     }
 
     /// Runs `parse` one level deeper.
@@ -240,7 +321,7 @@ impl<'t> Parser<'t> {
     fn nested_by<T>(&mut self, levels: usize, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth + levels > self.max_depth {
             let message = format!("the query is nested deeper than {} levels (max_depth)", self.max_depth);
-            return self.fail(self.span(), message);
+            return self.give_up(self.span(), message);
         }
         self.depth += levels;
         let parsed = parse(self);
@@ -254,7 +335,7 @@ impl<'t> Parser<'t> {
     fn count_table(&mut self) -> Parsed<()> {
         self.tables += 1;
         if self.tables > MAX_TABLES {
-            return self.fail(self.previous_span(), format!("a query has at most {MAX_TABLES} tables"));
+            return self.give_up(self.previous_span(), format!("a query has at most {MAX_TABLES} tables"));
         }
         Ok(())
     }
@@ -263,7 +344,7 @@ impl<'t> Parser<'t> {
     fn node(&mut self, kind: ExprKind, start: Span) -> Parsed<Expr> {
         let expr = Expr::new(kind, self.since(start));
         if expr.height > self.max_chain.saturating_add(u32::try_from(self.max_depth).unwrap_or(u32::MAX)) {
-            return self.fail(expr.span, "the expression has too many operators in a row (max_chain)");
+            return self.give_up(expr.span, "the expression has too many operators in a row (max_chain)");
         }
         self.tallest = self.tallest.max(expr.height);
         self.count = self.count.saturating_add(1);
@@ -279,6 +360,11 @@ impl<'t> Parser<'t> {
                 let message = format!("{} is a reserved word and no {what}", word.value.to_ascii_uppercase());
                 let quoted = format!("\"{}\"", word.value);
                 Err(Box::new(Problem::new(self.span(), message).suggesting(vec![quoted])))
+            }
+            Token::SingleQuotedString(text) => {
+                let message = format!("a {what} stands without quotes or in double quotes; single quotes make a text");
+                let quoted = if lexical::is_regular_identifier(text) { text.clone() } else { format!("\"{text}\"") };
+                Err(Box::new(Problem::new(self.span(), message).suggesting(vec![clip(&quoted)])))
             }
             _ => {
                 self.could_be(what);
@@ -329,7 +415,10 @@ impl<'t> Parser<'t> {
         match self.peek() {
             Token::Number(number, _) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.advance();
-                number.parse().or_else(|_| self.fail(span, format!("{what} is too large a number")))
+                // The engine counts rows in signed numbers.
+                let rows: Option<i64> = number.parse().ok();
+                let rows = rows.map(i64::unsigned_abs);
+                rows.map_or_else(|| self.fail(span, format!("{what} is too large a number")), Ok)
             }
             Token::Minus | Token::Number(..) => self.fail(span, format!("{what} must be a whole number, 0 or more")),
             _ => {

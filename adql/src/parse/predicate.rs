@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::expression::rank;
+use super::expression::{into_query, rank};
 use super::{Parsed, Parser};
 use crate::ast::{Comparison, Expr, ExprKind};
 use crate::report::Problem;
@@ -28,6 +28,9 @@ impl Parser<'_> {
             Token::LtEq => Comparison::LessOrEqual,
             Token::Gt => Comparison::Greater,
             Token::GtEq => Comparison::GreaterOrEqual,
+            // `!<` and `!>`: not less is greater or equal, NULL included.
+            Token::ExclamationMark if self.peek_at(1) == &Token::Lt => Comparison::GreaterOrEqual,
+            Token::ExclamationMark if self.peek_at(1) == &Token::Gt => Comparison::LessOrEqual,
             _ => return None,
         })
     }
@@ -37,7 +40,11 @@ impl Parser<'_> {
         let left = Box::new(left);
         if let Some(operator) = self.comparison() {
             if self.peek() == &Token::DoubleEq {
-                self.liberties.push((self.span(), "equality is written = in ADQL"));
+                self.liberty(self.span(), "equality is written = in ADQL");
+            }
+            if self.peek() == &Token::ExclamationMark {
+                self.liberty(self.span(), "`!<` is written >= and `!>` is written <= in ADQL");
+                self.advance();
             }
             self.advance();
             if self.is_any_word(0, &["ANY", "SOME", "ALL"]) && self.peek_at(1) == &Token::LParen {
@@ -142,10 +149,15 @@ impl Parser<'_> {
         }
         self.expect_close()?;
         // `IN ((SELECT ..))` is the query, not a list with one scalar query.
-        if let [Expr { kind: ExprKind::Scalar(_), .. }] = list.as_slice()
-            && let Some(Expr { kind: ExprKind::Scalar(query), .. }) = list.pop()
+        if list.len() == 1
+            && let Some(only) = list.pop()
         {
-            return self.node(ExprKind::InQuery { value, query, negated }, start);
+            match into_query(only) {
+                Ok(query) => {
+                    return self.node(ExprKind::InQuery { value, query: Box::new(query), negated }, start);
+                }
+                Err(only) => list.push(only),
+            }
         }
         self.node(ExprKind::InList { value, list, negated }, start)
     }

@@ -2,13 +2,13 @@
 
 use sqlparser::tokenizer::{Span, Token};
 
+use super::resume::Clause;
 use super::{LEVELS_OF_QUERY, Parsed, Parser};
-use crate::ast::{Body, CommonTable, Count, Expr, Item, OrderItem, Query, Select, SetLink, SetOperator};
+use crate::ast::{Body, CommonTable, Count, Expr, Item, Name, OrderItem, Query, Select, SetLink, SetOperator};
 use crate::lexical;
-use crate::report::Problem;
 
 /// Words that continue a query behind a finished part of it.
-const CONTINUATIONS: &[&str] = &["UNION", "EXCEPT", "INTERSECT", "ORDER", "OFFSET", "LIMIT"];
+const CONTINUATIONS: &[&str] = &["UNION", "EXCEPT", "INTERSECT", "ORDER", "OFFSET", "LIMIT", "FETCH"];
 
 /// Most set operations of one query: each makes the engine's tree and plan one level deeper.
 const MAX_SET_OPERATIONS: usize = 100;
@@ -25,7 +25,12 @@ impl Parser<'_> {
 
     /// Whether what comes next goes on with a query in parentheses that has just ended.
     pub(super) fn continues_query(&self) -> bool {
-        self.is_any_word(0, CONTINUATIONS)
+        self.is_any_word(0, CONTINUATIONS) || self.is_minus()
+    }
+
+    /// Whether `MINUS SELECT`, EXCEPT as one dialect calls it, comes next.
+    fn is_minus(&self) -> bool {
+        self.is_word(0, "MINUS") && (self.is_query(1) || self.peek_at(1) == &Token::LParen && self.is_query(2))
     }
 
     /// A query with all that belongs to it.
@@ -56,13 +61,15 @@ impl Parser<'_> {
     ) -> Parsed<Query> {
         let body = self.set_expression(first)?;
         let order_by = if self.accept("ORDER") {
-            self.expect("BY")?;
-            let behind = self.at;
-            let items = self.order_items()?;
+            let behind = self.at + usize::from(self.is_word(0, "BY"));
+            let items = self.clause(Clause::OrderBy, |parser| {
+                parser.expect("BY")?;
+                parser.order_items()
+            })?;
             // Where NULLs stand can be said in a window only, which is an extension as a whole.
             if items.iter().any(|item| item.nulls_first.is_some()) {
                 let span = self.tokens.get(behind).map_or(self.previous_span(), |token| token.span);
-                self.liberties.push((self.since(span), "ORDER BY takes no NULLS FIRST or NULLS LAST in ADQL"));
+                self.liberty(self.since(span), "ORDER BY takes no NULLS FIRST or NULLS LAST in ADQL");
             }
             items
         } else {
@@ -84,24 +91,42 @@ impl Parser<'_> {
                 let rows = self.count("OFFSET")?;
                 offset = Some(Count { rows, span: self.since(start) });
                 if self.is_any_word(0, &["ROW", "ROWS"]) {
-                    self.liberties.push((self.span(), "OFFSET takes the number alone in ADQL"));
+                    self.liberty(self.span(), "OFFSET takes the number alone in ADQL");
                     self.advance();
                 }
             } else if limit.is_none() && self.is_word(0, "LIMIT") {
                 self.advance();
                 let rows = self.count("LIMIT")?;
                 limit = Some(Count { rows, span: self.since(start) });
-                if self.peek() == &Token::Comma {
-                    return self.fail(self.span(), "LIMIT takes one number; write LIMIT n OFFSET m");
+                if offset.is_none() && self.skip(&Token::Comma) {
+                    // `LIMIT skipped, rows`.
+                    offset = limit;
+                    let rows = self.count("LIMIT")?;
+                    limit = Some(Count { rows, span: self.since(start) });
+                    self.liberty(self.since(start), "LIMIT takes one number; write LIMIT n OFFSET m");
                 }
-            } else if self.is_word(0, "FETCH") {
-                return Err(Box::new(
-                    Problem::new(self.span(), "FETCH is not part of ADQL").expecting(["TOP n behind SELECT"]),
-                ));
+            } else if limit.is_none() && self.is_word(0, "FETCH") {
+                let rows = self.fetch()?;
+                limit = Some(Count { rows, span: self.since(start) });
             } else {
                 return Ok((limit, offset));
             }
         }
+    }
+
+    /// `FETCH FIRST n ROWS ONLY`.
+    fn fetch(&mut self) -> Parsed<u64> {
+        self.liberty(self.span(), "FETCH is not part of ADQL; write TOP n behind SELECT");
+        self.advance();
+        if !self.accept("FIRST") {
+            self.expect("NEXT")?;
+        }
+        let rows = if self.is_any_word(0, &["ROW", "ROWS"]) { 1 } else { self.count("FETCH")? };
+        if !self.accept("ROW") {
+            self.expect("ROWS")?;
+        }
+        self.expect("ONLY")?;
+        Ok(rows)
     }
 
     fn common_tables(&mut self) -> Parsed<Vec<CommonTable>> {
@@ -115,8 +140,7 @@ impl Parser<'_> {
         loop {
             let name = self.name("query name")?;
             let columns = if self.peek() == &Token::LParen {
-                self.liberties
-                    .push((self.span(), "a query of WITH lists no columns in ADQL; give aliases in its select list"));
+                self.liberty(self.span(), "a query of WITH lists no columns in ADQL; give aliases in its select list");
                 self.name_list("column name")?
             } else {
                 Vec::new()
@@ -142,6 +166,10 @@ impl Parser<'_> {
             let operator = if self.accept("UNION") {
                 SetOperator::Union
             } else if self.accept("EXCEPT") {
+                SetOperator::Except
+            } else if self.is_minus() {
+                self.liberty(span, "the difference of two queries is called EXCEPT in ADQL");
+                self.advance();
                 SetOperator::Except
             } else {
                 return Ok(operations(first, links));
@@ -171,7 +199,7 @@ impl Parser<'_> {
     fn count_set_operation(&mut self, span: Span) -> Parsed<()> {
         self.set_operations += 1;
         if self.set_operations > MAX_SET_OPERATIONS {
-            return self.fail(span, format!("a query has at most {MAX_SET_OPERATIONS} set operations"));
+            return self.give_up(span, format!("a query has at most {MAX_SET_OPERATIONS} set operations"));
         }
         Ok(())
     }
@@ -181,8 +209,7 @@ impl Parser<'_> {
             return true;
         }
         if self.is_word(0, "DISTINCT") {
-            self.liberties
-                .push((self.span(), "UNION, EXCEPT and INTERSECT take no DISTINCT in ADQL: they are distinct"));
+            self.liberty(self.span(), "UNION, EXCEPT and INTERSECT take no DISTINCT in ADQL: they are distinct");
             self.advance();
         }
         false
@@ -205,11 +232,44 @@ impl Parser<'_> {
     fn select(&mut self) -> Parsed<Select> {
         let span = self.span();
         self.expect("SELECT")?;
+        let (distinct, top, items) = self.clause(Clause::Select, Self::list)?;
+        if self.is_word(0, "INTO") {
+            return self.fail(self.span(), "SELECT INTO is not accepted: queries do not change tables");
+        }
+        let from = if self.accept("FROM") {
+            self.clause(Clause::From, Self::tables_of_from)?
+        } else {
+            self.liberty(span, "a query needs FROM in ADQL");
+            Vec::new()
+        };
+        let filter = if self.accept("WHERE") {
+            self.clause(Clause::Where, |parser| parser.expression().map(Some))?
+        } else {
+            None
+        };
+        let group_by = if self.accept("GROUP") {
+            self.clause(Clause::GroupBy, |parser| {
+                parser.expect("BY")?;
+                parser.expressions()
+            })?
+        } else {
+            Vec::new()
+        };
+        let having = if self.accept("HAVING") {
+            self.clause(Clause::Having, |parser| parser.expression().map(Some))?
+        } else {
+            None
+        };
+        Ok(Select { distinct, top, items, from, filter, group_by, having, span })
+    }
+
+    /// DISTINCT, TOP and the select list.
+    fn list(&mut self) -> Parsed<(bool, Option<Count>, Vec<Item>)> {
         let mut distinct = self.accept("DISTINCT");
         let mut quantified = distinct || self.accept("ALL");
         let top = self.top()?;
         if top.is_some() && !quantified && self.is_any_word(0, &["DISTINCT", "ALL"]) {
-            self.liberties.push((self.span(), "DISTINCT and ALL stand before TOP in ADQL"));
+            self.liberty(self.span(), "DISTINCT and ALL stand before TOP in ADQL");
             distinct = self.is_word(0, "DISTINCT");
             quantified = true;
             self.advance();
@@ -220,30 +280,7 @@ impl Parser<'_> {
         if quantified && self.is_any_word(0, &["DISTINCT", "ALL"]) {
             return self.fail(self.span(), "DISTINCT or ALL can be given once");
         }
-        let items = self.items()?;
-        if self.is_word(0, "INTO") {
-            return self.fail(self.span(), "SELECT INTO is not accepted: queries do not change tables");
-        }
-        let from = if self.accept("FROM") {
-            self.tables_of_from()?
-        } else {
-            // Whatever else is here is no beginning of a clause, and the fault will say that FROM was expected.
-            let ends = matches!(self.peek(), Token::EOF | Token::RParen | Token::SemiColon) || self.continues_query();
-            if !ends {
-                return Err(self.unexpected());
-            }
-            self.liberties.push((span, "a query needs FROM in ADQL"));
-            Vec::new()
-        };
-        let filter = if self.accept("WHERE") { Some(self.expression()?) } else { None };
-        let group_by = if self.accept("GROUP") {
-            self.expect("BY")?;
-            self.expressions()?
-        } else {
-            Vec::new()
-        };
-        let having = if self.accept("HAVING") { Some(self.expression()?) } else { None };
-        Ok(Select { distinct, top, items, from, filter, group_by, having, span })
+        Ok((distinct, top, self.items()?))
     }
 
     fn top(&mut self) -> Parsed<Option<Count>> {
@@ -251,7 +288,18 @@ impl Parser<'_> {
         if !self.accept("TOP") {
             return Ok(None);
         }
+        let parenthesised = matches!(
+            (self.peek(), self.peek_at(1), self.peek_at(2)),
+            (Token::LParen, Token::Number(..), Token::RParen)
+        );
+        if parenthesised {
+            self.liberty(self.span(), "TOP takes the number without parentheses in ADQL");
+            self.advance();
+        }
         let rows = self.count("TOP")?;
+        if parenthesised {
+            self.expect_close()?;
+        }
         Ok(Some(Count { rows, span: self.since(span) }))
     }
 
@@ -281,8 +329,20 @@ impl Parser<'_> {
         self.could_be("`*`");
         let expr = self.expression()?;
         let alias = if self.accept("AS") {
+            // `AS from FROM t` has an alias, `AS FROM t` has none.
+            let followed = self.peek_at(1) == &Token::Comma || self.is_word(1, "FROM");
             match self.peek() {
+                Token::Word(_) if !followed && self.clause_at(self.at) == Some(Clause::From) => {
+                    self.could_be("column name");
+                    return Err(self.unexpected());
+                }
                 Token::Word(_) => Some(self.any_word()?),
+                Token::SingleQuotedString(text) if !text.is_empty() => {
+                    let span = self.span();
+                    self.liberty(span, "an alias stands in double quotes, single quotes make a text");
+                    self.advance();
+                    Some(Name { text: text.clone(), quoted: true, span })
+                }
                 _ => Some(self.name("column name")?),
             }
         } else {
@@ -301,7 +361,7 @@ impl Parser<'_> {
     }
 
     /// An alias without AS: any name that neither is reserved nor begins a clause of an extension.
-    pub(super) fn implicit_alias(&mut self) -> Parsed<Option<crate::ast::Name>> {
+    pub(super) fn implicit_alias(&mut self) -> Parsed<Option<Name>> {
         match self.peek() {
             Token::Word(word) if word.quote_style.is_some() => self.any_word().map(Some),
             Token::Word(word) if lexical::is_reserved(&word.value) => Ok(None),
@@ -313,9 +373,13 @@ impl Parser<'_> {
 
     /// Words that ADQL does not reserve, but that begin a clause in the dialects that users come from.
     fn begins_extension(&self) -> bool {
+        if self.is_minus() {
+            return true;
+        }
         match self.peek_at(1) {
             Token::Number(..) => self.is_word(0, "LIMIT"),
             Token::LParen => self.is_any_word(0, &["TABLESAMPLE", "OVER", "FILTER"]),
+            Token::Word(_) if self.is_any_word(1, &["BERNOULLI", "SYSTEM"]) => self.is_word(0, "TABLESAMPLE"),
             _ => false,
         }
     }

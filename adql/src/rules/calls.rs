@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::Span;
 
-use super::{Context, Rules};
+use super::{Context, Rules, areaspec, foreign};
 use crate::ast::Call;
 use crate::functions::{self, Callable, Kind, Unresolved};
 use crate::report::Problem;
@@ -11,16 +11,20 @@ impl Rules<'_, '_, '_> {
     pub(super) fn call(&mut self, call: &Call, span: Span, context: Context) {
         // `*` stands for the one argument of COUNT.
         let count = if call.star { 1 } else { call.arguments.len() };
-        let function = match functions::find(&call.name.text, count, &self.options.functions) {
-            Ok(Callable::Standard(function)) => Some(function),
-            Ok(Callable::Declared(_)) => None,
+        let (function, kind) = match functions::find(&call.name.text, count, &self.options.functions) {
+            Ok(Callable::Standard(function)) => (Some(function), function.kind),
+            Ok(Callable::Declared(signature)) if signature.aggregate => (None, Kind::Aggregate),
+            Ok(Callable::Declared(_)) => (None, Kind::Scalar),
             Err(unresolved) => {
                 self.unresolved(call, count, unresolved);
                 self.values(&call.arguments, context);
                 return;
             }
         };
-        let kind = function.map_or(Kind::Scalar, |function| function.kind);
+        if areaspec::is_areaspec(&call.name.text) {
+            self.misplaced_areaspec(call, span);
+            return;
+        }
         let name = call.name.text.to_ascii_uppercase();
         if call.star && function.is_none_or(|function| function.name != "COUNT") {
             self.report.fault(span, format!("only COUNT takes `*`, {name} does not"));
@@ -40,6 +44,7 @@ impl Rules<'_, '_, '_> {
         }
         self.values(&call.arguments, context);
         if let Some(window) = &call.over {
+            self.window(call, window);
             let context = Context { windows: false, ..context };
             self.values(&window.partition_by, context);
             self.order_items(&window.order_by, context);
@@ -64,19 +69,24 @@ impl Rules<'_, '_, '_> {
         }
         if windowed {
             if context.inside_aggregate {
-                self.report.fault(span, "a window function cannot stand inside an aggregate");
+                let remedy = "compute it in a query in FROM";
+                self.report.fault(span, format!("a window function cannot stand inside an aggregate; {remedy}"));
             } else if !context.windows {
-                self.report.fault(span, format!("a window function cannot stand in {}", context.clause));
+                let remedy = "compute it in a query in FROM, and use its column outside";
+                self.report.fault(span, format!("a window function cannot stand in {}; {remedy}", context.clause));
             }
             return Context { windows: false, ..context };
         }
         if kind == Kind::Aggregate {
             if context.inside_aggregate {
-                self.report.fault(span, "an aggregate cannot stand inside an aggregate");
+                let remedy = "compute the inner one in a query in FROM";
+                self.report.fault(span, format!("an aggregate cannot stand inside an aggregate; {remedy}"));
             } else if !context.aggregates {
-                let problem = Problem::new(span, format!("an aggregate cannot stand in {}", context.clause));
-                let hint = (context.clause == "WHERE").then_some("HAVING");
-                self.fault(problem.expecting(hint));
+                let remedy = match context.clause {
+                    "WHERE" => "; conditions on groups stand in HAVING",
+                    _ => "; compute it in a query in FROM",
+                };
+                self.report.fault(span, format!("an aggregate cannot stand in {}{remedy}", context.clause));
             }
             return Context { inside_aggregate: true, windows: false, ..context };
         }
@@ -89,15 +99,30 @@ impl Rules<'_, '_, '_> {
         }
         let name = &call.name.text;
         let problem = match unresolved {
-            Unresolved::Unknown => {
-                let names = functions::near(name, &self.options.functions);
-                Problem::new(call.span(), format!("there is no function `{name}`")).suggesting(names)
-            }
+            Unresolved::Unknown => match foreign::remedy(name) {
+                Some(remedy) => Problem::new(call.span(), format!("there is no function `{name}`; {remedy}")),
+                None => {
+                    let forms = self.forms_near(name);
+                    Problem::new(call.span(), format!("there is no function `{name}`")).suggesting(forms)
+                }
+            },
             Unresolved::WrongCount(forms) => {
                 let arguments = if count == 1 { "1 argument".to_owned() } else { format!("{count} arguments") };
                 Problem::new(call.span(), format!("{name} cannot be called with {arguments}")).expecting(forms)
             }
         };
         self.fault(problem);
+    }
+
+    /// How the functions of nearly this name are called.
+    fn forms_near(&self, name: &str) -> Vec<String> {
+        let declared = &self.options.functions;
+        let forms = functions::near(name, declared).into_iter().flat_map(|near| {
+            if let Some(function) = functions::standard(&near) {
+                return vec![function.form.to_owned()];
+            }
+            declared.iter().filter(|signature| signature.name == near).map(ToString::to_string).collect()
+        });
+        forms.collect()
     }
 }

@@ -43,6 +43,12 @@ impl Rules<'_, '_, '_> {
                 if let [value, unit] = arguments {
                     self.number(call, value);
                     self.unit(unit);
+                    // The translation says the same of all that has no unit.
+                    if let (Some(_), Some(unit)) = (value.as_constant(), unit.as_text()) {
+                        let unit = unit.trim();
+                        let message = format!("this value has no unit, so it cannot be converted to `{unit}`");
+                        self.report.fault(value.span, message);
+                    }
                 }
             }
             _ => {}

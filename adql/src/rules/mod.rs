@@ -1,11 +1,14 @@
 //! The rules that grammar alone does not hold: which words may be names, which functions exist and how they are called,
 //! where aggregates and conditions may stand. All of them are checked, whatever else is wrong.
 
+mod areaspec;
 mod calls;
 mod conditions;
+mod foreign;
 mod geometry;
 mod structure;
 mod values;
+mod windows;
 
 pub(crate) use geometry::{system, without_system};
 pub(crate) use structure::{position_outside, unequal_columns};
@@ -89,7 +92,7 @@ impl Rules<'_, '_, '_> {
         }
         self.exposed_names(&select.from);
         select.from.iter().for_each(|joined| self.joined(joined));
-        select.filter.iter().for_each(|filter| self.condition(filter, Context::WHERE));
+        select.filter.iter().for_each(|filter| self.filter(filter));
         select.group_by.iter().for_each(|expr| self.value(expr, Context::GROUP_BY));
         select.having.iter().for_each(|having| self.condition(having, Context::HAVING));
     }
@@ -114,6 +117,7 @@ impl Rules<'_, '_, '_> {
                 alias.iter().for_each(|name| self.name(name));
             }
             Relation::Nested(joined) => self.joined(joined),
+            Relation::Sampled { table, .. } => self.relation(table),
         }
     }
 

@@ -126,12 +126,16 @@ impl Exposed<'_> {
 
 fn collect_exposed<'q>(joined: &'q Joined, seen: &mut Vec<Exposed<'q>>) {
     for relation in std::iter::once(&joined.first).chain(joined.joins.iter().map(|join| &join.relation)) {
+        let relation = match relation {
+            Relation::Sampled { table, .. } => table,
+            relation => relation,
+        };
         match relation {
             Relation::Table { alias: Some(alias), .. } | Relation::Derived { alias: Some(alias), .. } => {
                 seen.push(Exposed::Alias(alias));
             }
             Relation::Table { path, alias: None } => seen.push(Exposed::Table(path)),
-            Relation::Derived { alias: None, .. } => {}
+            Relation::Derived { alias: None, .. } | Relation::Sampled { .. } => {}
             Relation::Nested(inner) => collect_exposed(inner, seen),
         }
     }

@@ -4,12 +4,14 @@ use std::rc::Rc;
 
 use sqlparser::tokenizer::Span;
 
-use super::Translator;
+use super::grouping::Ungrouped;
 use super::scope::{AliasUse, RelationColumn, Scope, Visible};
 use super::tables::{Found, find};
 use super::value::Value;
+use super::{Translator, sql};
 use crate::ast::{Expr, ExprKind, Name};
-use crate::functions::{self, Kind};
+use crate::functions::{self, FunctionSignature};
+use crate::names::TypeClass;
 use crate::nearest;
 use crate::options::Level;
 use crate::report::Problem;
@@ -40,8 +42,30 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 return value;
             }
         }
+        if let Some(text) = self.quoted_text(name) {
+            return text;
+        }
         self.no_column(name);
         Value::null()
+    }
+
+    /// A quoted name that is no column, and near to none unless a text is expected, is a text in wrong quotes.
+    fn quoted_text(&mut self, name: &Name) -> Option<Value> {
+        let complete = !self.scopes.iter().any(|scope| scope.incomplete);
+        if !name.quoted || !complete || self.report.level() == Level::Strict {
+            return None;
+        }
+        if !self.beside_text {
+            let columns = self.scopes.iter().flat_map(|scope| {
+                scope.visible.iter().filter_map(|visible| scope.column_of(visible)).map(|(_, column)| &*column.name)
+            });
+            if !nearest::names(&name.text, columns).is_empty() {
+                return None;
+            }
+        }
+        let message = format!("\"{}\" is no column and is taken for a text, which stands in single quotes", name.text);
+        self.report.lenient(name.span, message);
+        Some(Value::new(sql::text(&name.text), TypeClass::Text))
     }
 
     /// The column of one SELECT's tables that a name means. `Some(None)`: it means several, and the fault is reported.
@@ -60,11 +84,14 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 Some(if self.other_case(name, &declared) { visible } else { None })
             }
             Found::Several(several) => {
+                // Quotes tell columns apart that differ in their letter case alone.
+                let cases = several.iter().any(|(_, column)| several.iter().any(|(_, other)| other != column));
                 let several: Vec<String> = several
                     .iter()
                     .filter_map(|(index, column)| {
                         let (relation, _) = scope.column_of(scope.visible.get(*index)?)?;
-                        Some(format!("{}.{column}", relation.shown()))
+                        let quote = if cases { "\"" } else { "" };
+                        Some(format!("{}.{quote}{column}{quote}", relation.shown()))
                     })
                     .collect();
                 let several: Vec<&str> = several.iter().map(String::as_str).collect();
@@ -122,6 +149,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
             Found::OtherCase(_) => Value::null(),
             Found::Several(several) => {
+                if several.iter().all(|(_, column)| several.first().is_some_and(|(_, first)| first == column)) {
+                    self.report.fault(name.span, format!("{shown} has more than one column `{}`", name.text));
+                    return Value::null();
+                }
                 let several: Vec<String> = several.iter().map(|(_, column)| format!("{shown}.\"{column}\"")).collect();
                 let several: Vec<&str> = several.iter().map(String::as_str).collect();
                 self.ambiguous(name, "column", &several);
@@ -147,7 +178,9 @@ impl<'q> Translator<'q, '_, '_, '_> {
         if let (Some(grouping), Some(name)) = (&mut scope.grouping, name)
             && !grouping.keys.contains(&value.sql)
         {
-            grouping.ungrouped.push((span, name));
+            let single = visible.merged.is_none() && grouping.single.contains(&visible.relation);
+            let dependent = single.then(|| value.sql.clone());
+            grouping.ungrouped.push(Ungrouped { span, name, dependent, star: false });
         }
         value
     }
@@ -160,7 +193,9 @@ impl<'q> Translator<'q, '_, '_, '_> {
         if alias_use == AliasUse::No || !innermost {
             return None;
         }
-        let expr: &'q Expr = scope.aliases.iter().find(|(alias, _)| name_means(name, alias)).map(|(_, expr)| *expr)?;
+        let known = scope.known_aliases;
+        let index = scope.aliases.iter().take(known).position(|(alias, _)| name_means(name, alias))?;
+        let (_, expr) = scope.aliases.get(index).copied()?;
         let clause = scope.clause;
         if !self.may_visit(name.span) {
             return Some(Value::null());
@@ -171,15 +206,28 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
             self.report.lenient(name.span, format!("`{}` is an alias; ADQL knows it in ORDER BY only", name.text));
         }
-        if matches!(clause, "WHERE" | "GROUP BY") && is_aggregated(expr) {
+        if matches!(clause, "WHERE" | "GROUP BY") && is_aggregated(expr, &self.options.functions) {
             self.report.fault(name.span, format!("`{}` is an aggregate, which cannot stand in {clause}", name.text));
             return Some(Value::null());
         }
-        // Within the alias's own expression aliases mean nothing.
-        self.set_alias_use(AliasUse::No);
+        if !matches!(clause, "ORDER BY" | "SELECT") && has_window(expr) {
+            let message = format!("`{}` is a window function, which cannot stand in {clause}", name.text);
+            self.report.fault(name.span, message + "; compute it in a query in FROM, and use its column outside");
+            return Some(Value::null());
+        }
+        // The alias's own expression knows the aliases before it.
+        self.set_alias_use(AliasUse::Liberty);
+        self.set_known_aliases(index);
         let value = self.expr(expr);
+        self.set_known_aliases(known);
         self.set_alias_use(alias_use);
         Some(value)
+    }
+
+    pub(super) fn set_known_aliases(&mut self, known: usize) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.known_aliases = known;
+        }
     }
 
     pub(super) fn set_alias_use(&mut self, alias_use: AliasUse) {
@@ -206,8 +254,13 @@ impl<'q> Translator<'q, '_, '_, '_> {
             tables if tables.len() <= 3 => format!(" in {}", tables.join(", ")),
             _ => " in any table of FROM".to_owned(),
         };
-        let problem = Problem::new(name.span, format!("no column `{}`{place}", name.text)).suggesting(near);
-        self.report.problem(problem);
+        let mut message = format!("no column `{}`{place}", name.text);
+        if name.text.eq_ignore_ascii_case("ROWNUM") {
+            message += "; the number of rows is bounded with TOP behind SELECT";
+        } else if name.quoted {
+            message += "; a text stands in single quotes";
+        }
+        self.report.problem(Problem::new(name.span, message).suggesting(near));
     }
 
     pub(super) fn no_relation(&mut self, qualifier: &[Name]) {
@@ -257,13 +310,15 @@ pub(super) fn name_means(name: &Name, alias: &Name) -> bool {
     if name.quoted { name.text == alias.text } else { name.text.eq_ignore_ascii_case(&alias.text) }
 }
 
+/// Whether the value is made by a window function.
+fn has_window(expr: &Expr) -> bool {
+    expr.any(&|expr| matches!(&expr.kind, ExprKind::Call(call) if call.over.is_some()))
+}
+
 /// Whether the value is made of many rows.
-pub(super) fn is_aggregated(expr: &Expr) -> bool {
+pub(super) fn is_aggregated(expr: &Expr, declared: &[FunctionSignature]) -> bool {
     expr.any(&|expr| match &expr.kind {
-        ExprKind::Call(call) => {
-            call.over.is_none()
-                && functions::standard(&call.name.text).is_some_and(|function| function.kind == Kind::Aggregate)
-        }
+        ExprKind::Call(call) => call.over.is_none() && functions::is_aggregate(&call.name.text, declared),
         _ => false,
     })
 }

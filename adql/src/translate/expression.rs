@@ -1,20 +1,15 @@
 //! Expressions, one small function a kind: the frames of a deep expression must fit a small stack.
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
-use sqlparser::ast::{
-    BinaryOperator, CaseWhen, DataType, ExactNumberInfo, Expr as SqlExpr, TimezoneInfo, UnaryOperator,
-};
+use sqlparser::ast::{BinaryOperator, CaseWhen, DataType, Expr as SqlExpr, UnaryOperator};
 use sqlparser::tokenizer::Span;
 
 use super::query::common_class;
 use super::value::Value;
 use super::{Translator, sql};
-use crate::ast::{CastTarget, Expr, ExprKind, Operator, Query};
+use crate::ast::{Expr, ExprKind, Operator, Query};
 use crate::names::TypeClass;
 use crate::report::Problem;
-
-/// Most digits that the engine's decimals have.
-const MAX_DECIMAL_DIGITS: u64 = 38;
 
 impl<'q> Translator<'q, '_, '_, '_> {
     /// An expression. What is part of a key of GROUP BY counts as grouped.
@@ -122,11 +117,11 @@ impl<'q> Translator<'q, '_, '_, '_> {
         Value { sql: sql::unary(UnaryOperator::Minus, value.sql), ..value }
     }
 
-    /// The engine has no `~`; in two's complement it is the negative of the number less one.
+    /// The engine has no `~`; in two's complement it is the number taken from -1, which no number overflows.
     fn bit_not(&mut self, operand: &'q Expr) -> Value {
         let value = self.numeric(operand);
-        let negative = sql::unary(UnaryOperator::Minus, value.sql);
-        let inverted = sql::binary(sql::operand(negative), BinaryOperator::Minus, sql::integer(1));
+        let all_bits = sql::unary(UnaryOperator::Minus, sql::integer(1));
+        let inverted = sql::binary(all_bits, BinaryOperator::Minus, sql::operand(value.sql));
         Value { sql: sql::operand(inverted), ..value }
     }
 
@@ -220,6 +215,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
             let message = format!("the query behind IN has one column, not {}", outputs.len());
             self.report.fault(value_span.union(&query.span), message);
         }
+        if let Some(output) = outputs.first() {
+            let other = Value { class: output.class, ..Value::null() };
+            self.comparable(&value, &other, value_span.union(&query.span));
+        }
         let both_boolean = outputs.first().is_some_and(|output| output.class == TypeClass::Boolean);
         let expr = if both_boolean { value } else { value.number() };
         Value::boolean(SqlExpr::InSubquery {
@@ -229,7 +228,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
         })
     }
 
-    // CASE and CAST.
+    // CASE.
 
     fn case(&mut self, expr: &'q Expr) -> Value {
         let ExprKind::Case { operand, branches, otherwise } = &expr.kind else { return Value::null() };
@@ -244,10 +243,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
                     self.beside(operand, value, when).sql
                 }
             });
-            results.push(self.expr(then));
+            results.push((self.expr(then), then.span));
         }
-        results.extend(otherwise.as_ref().map(|otherwise| self.expr(otherwise)));
-        let (mut results, class) = alike(results);
+        results.extend(otherwise.as_ref().map(|otherwise| (self.expr(otherwise), otherwise.span)));
+        let (mut results, class) = self.alike(results, "CASE");
         let else_result = if otherwise.is_some() { results.pop().map(Box::new) } else { None };
         let conditions =
             whens.into_iter().zip(results).map(|(condition, result)| CaseWhen { condition, result }).collect();
@@ -260,50 +259,33 @@ impl<'q> Translator<'q, '_, '_, '_> {
         };
         Value::new(case, class)
     }
+}
 
-    fn cast(&mut self, operand: &'q Expr, target: CastTarget, span: Span) -> Value {
-        if matches!(target, CastTarget::Point | CastTarget::Circle | CastTarget::Polygon) {
-            return self.cast_to_geometry(operand, target);
-        }
-        let value = self.expr(operand).plain().sql;
-        let varchar = |value| sql::cast(value, DataType::Varchar(None));
-        match target {
-            CastTarget::SmallInt => Value::new(sql::cast(value, DataType::SmallInt(None)), TypeClass::Integer),
-            CastTarget::Integer => Value::new(sql::cast(value, DataType::Integer(None)), TypeClass::Integer),
-            CastTarget::BigInt => Value::new(sql::cast(value, DataType::BigInt(None)), TypeClass::Integer),
-            CastTarget::Real => Value::new(sql::cast(value, DataType::Real), TypeClass::Float),
-            CastTarget::Double => Value::new(sql::cast(value, DataType::DoublePrecision), TypeClass::Float),
-            CastTarget::Decimal { precision } => self.decimal(value, precision, span),
-            CastTarget::Char(None) | CastTarget::Varchar(None) => Value::new(varchar(value), TypeClass::Text),
-            // The engine takes no length; what is longer is cut, as the standard allows.
-            CastTarget::Char(Some(length)) | CastTarget::Varchar(Some(length)) => {
-                let length = length.min(i64::MAX.unsigned_abs());
-                Value::new(sql::call("left", [varchar(value), sql::integer(length)]), TypeClass::Text)
-            }
-            CastTarget::Timestamp => {
-                Value::new(sql::cast(value, DataType::Timestamp(None, TimezoneInfo::None)), TypeClass::Timestamp)
-            }
-            CastTarget::Date => Value::new(sql::cast(value, DataType::Date), TypeClass::Timestamp),
-            CastTarget::Boolean => Value::boolean(sql::cast(value, DataType::Boolean)),
-            // Answered above.
-            CastTarget::Point | CastTarget::Circle | CastTarget::Polygon => Value::null(),
-        }
-    }
-
-    fn decimal(&mut self, value: SqlExpr, precision: Option<(u64, u64)>, span: Span) -> Value {
-        let info = match precision {
-            None => ExactNumberInfo::None,
-            Some((precision, scale)) => {
-                if !(1..=MAX_DECIMAL_DIGITS).contains(&precision) || scale > precision {
-                    let message =
-                        format!("a decimal has 1 to {MAX_DECIMAL_DIGITS} digits, and no more of them behind the point");
-                    self.report.fault(span, message);
+impl Translator<'_, '_, '_, '_> {
+    /// Values that become one column, each with its place. They must be of one kind; a text that is written out may stand for
+    /// a timestamp.
+    pub(super) fn alike(&mut self, values: Vec<(Value, Span)>, what: &str) -> (Vec<SqlExpr>, TypeClass) {
+        let known = values.iter().find(|(value, _)| value.class != TypeClass::Other);
+        if let Some(class) = known.map(|(value, _)| value.class) {
+            for (value, span) in &values {
+                if !class.goes_with(value.class) && !is_moment(class, value) {
+                    let message = format!(
+                        "the values of {what} are of one type, and {} and {} are not",
+                        class.noun(),
+                        value.class.noun()
+                    );
+                    self.report.fault(*span, message);
+                    break;
                 }
-                ExactNumberInfo::PrecisionAndScale(precision, i64::try_from(scale).unwrap_or(i64::MAX))
             }
-        };
-        Value::new(sql::cast(value, DataType::Decimal(info)), TypeClass::Float)
+        }
+        united(values.into_iter().map(|(value, _)| value).collect())
     }
+}
+
+/// Whether one of both is a timestamp, and the other a text that may be one.
+fn is_moment(class: TypeClass, value: &Value) -> bool {
+    matches!((class, value.class), (TypeClass::Timestamp, TypeClass::Text) | (TypeClass::Text, TypeClass::Timestamp))
 }
 
 fn number_literal(number: &str) -> Value {
@@ -312,7 +294,7 @@ fn number_literal(number: &str) -> Value {
 }
 
 /// A value as text, for `||`.
-fn as_text(value: Value) -> SqlExpr {
+pub(super) fn as_text(value: Value) -> SqlExpr {
     let value = value.plain();
     match value.class {
         TypeClass::Text | TypeClass::Other => value.sql,
@@ -321,7 +303,7 @@ fn as_text(value: Value) -> SqlExpr {
 }
 
 /// Values that become one column: booleans among numbers become numbers.
-pub(super) fn alike(values: Vec<Value>) -> (Vec<SqlExpr>, TypeClass) {
+fn united(values: Vec<Value>) -> (Vec<SqlExpr>, TypeClass) {
     let all_truth = values.iter().all(|value| value.is_truth() || value.class == TypeClass::Other);
     let zero_one = values.iter().any(|value| value.zero_one);
     let mut class = TypeClass::Other;

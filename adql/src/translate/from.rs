@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr as SqlExpr, Join as SqlJoin, JoinConstraint, JoinOperator, TableFactor, TableWithJoins,
+    BinaryOperator, Expr as SqlExpr, Join as SqlJoin, JoinConstraint, JoinOperator, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
 use sqlparser::tokenizer::Span;
 
 use super::scope::{Relation, Visible};
+use super::tables::{Found, find};
 use super::{TableName, Translator, sql};
 use crate::ast::{self, JoinCondition, JoinKind, Joined, Name, Path};
+use crate::nearest;
+use crate::report::Problem;
 
 impl<'q, 'n> Translator<'q, 'n, '_, '_> {
     /// Translates FROM, and fills the innermost scope with its tables.
@@ -34,12 +38,27 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
         let (relation, mut visible) = self.relation(&joined.first);
         let mut joins = Vec::new();
         for join in &joined.joins {
+            let between = self.scopes.last().map_or(0, |scope| scope.relations.len());
             let (relation, right) = self.relation(&join.relation);
+            self.mark_nullable(join.kind, start, between);
             let (constraint, columns) = self.join_condition(join, start, visible, right);
             visible = columns;
             joins.push(SqlJoin { relation, global: false, join_operator: join_operator(join.kind, constraint) });
         }
         (TableWithJoins { relation, joins }, visible)
+    }
+
+    /// Notes the tables whose rows an outer join fills up: those on the other side of the one that is kept.
+    fn mark_nullable(&mut self, kind: JoinKind, start: usize, between: usize) {
+        let Some(scope) = self.scopes.last_mut() else { return };
+        let end = scope.relations.len();
+        let filled = match kind {
+            JoinKind::Inner | JoinKind::Cross => return,
+            JoinKind::Left => between..end,
+            JoinKind::Right => start..between,
+            JoinKind::Full => start..end,
+        };
+        scope.relations.iter_mut().take(filled.end).skip(filled.start).for_each(|relation| relation.nullable = true);
     }
 
     fn join_condition(
@@ -89,19 +108,27 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
     /// The column that USING names on one side, as a position in that side's columns.
     fn using(&mut self, name: &Name, side: &[Visible], which: &str) -> Option<usize> {
         let scope = self.scopes.last()?;
-        let found: Vec<usize> = side
-            .iter()
-            .enumerate()
-            .filter(|(_, visible)| scope.column_of(visible).is_some_and(|(_, column)| name.matches(&column.name)))
-            .map(|(index, _)| index)
-            .collect();
-        match found.as_slice() {
-            [only] => Some(*only),
-            [] => {
-                self.report.fault(name.span, format!("no column `{}` on the {which} side of the join", name.text));
+        let named = side.iter().enumerate().filter_map(|(index, visible)| {
+            let (_, column) = scope.column_of(visible)?;
+            column.name.eq_ignore_ascii_case(&name.text).then_some((index, column.name.as_ref()))
+        });
+        let candidates: Vec<(usize, &str)> = named.collect();
+        match find(name, candidates.iter().copied(), |(_, name)| name.to_owned()) {
+            Found::One((index, _)) => Some(index),
+            Found::OtherCase((index, declared)) => {
+                let declared = declared.to_owned();
+                self.other_case(name, &declared).then_some(index)
+            }
+            Found::None => {
+                if !scope.incomplete && !self.report.is_full() {
+                    let columns = side.iter().filter_map(|visible| scope.column_of(visible));
+                    let near = nearest::names(&name.text, columns.map(|(_, column)| &*column.name));
+                    let message = format!("no column `{}` on the {which} side of the join", name.text);
+                    self.report.problem(Problem::new(name.span, message).suggesting(near));
+                }
                 None
             }
-            _ => {
+            Found::Several(_) => {
                 self.report
                     .fault(name.span, format!("`{}` stands more than once on the {which} side of the join", name.text));
                 None
@@ -176,6 +203,7 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
     fn relation(&mut self, relation: &'q ast::Relation) -> (TableFactor, Vec<Visible>) {
         match relation {
             ast::Relation::Table { path, alias } => self.named_table(path, alias.as_ref()),
+            ast::Relation::Sampled { table, percent, .. } => self.sampled(table, percent),
             ast::Relation::Derived { query, alias } => {
                 // The tables beside it cannot be named inside.
                 let scope = self.scopes.pop();
@@ -191,6 +219,8 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
                     path: vec![name],
                     qualifier: vec![ident.clone()],
                     columns: super::query::relation_columns(outputs),
+                    table: None,
+                    nullable: false,
                 };
                 let factor = TableFactor::Derived {
                     lateral: false,
@@ -213,8 +243,13 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
         {
             let called = alias.unwrap_or(common.name);
             let ident = sql::name(&called.text, alias.unwrap_or(name).span);
-            let relation =
-                Relation { path: vec![called.text.clone()], qualifier: vec![ident.clone()], columns: common.columns };
+            let relation = Relation {
+                path: vec![called.text.clone()],
+                qualifier: vec![ident.clone()],
+                columns: common.columns,
+                table: None,
+                nullable: false,
+            };
             let table = sql::object_name(&[sql::name(&common.emitted, name.span)]);
             return (sql::table(table, Some(sql::alias(ident))), self.push(relation));
         }
@@ -226,20 +261,49 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
         let TableName { database, table: table_name } = &table;
         let full = vec![sql::name(database, span), sql::name(table_name, span)];
         let columns = self.columns(&table);
-        let relation = match alias {
-            Some(alias) => Relation {
-                path: vec![alias.text.clone()],
-                qualifier: vec![sql::name(&alias.text, alias.span)],
-                columns,
-            },
-            None => Relation { path: vec![database.clone(), table_name.clone()], qualifier: full.clone(), columns },
+        let (path, qualifier) = match alias {
+            Some(alias) => (vec![alias.text.clone()], vec![sql::name(&alias.text, alias.span)]),
+            None => (vec![database.clone(), table_name.clone()], full.clone()),
         };
+        let relation = Relation { path, qualifier, columns, table: Some(table.clone()), nullable: false };
         let sql_alias = alias.map(|alias| sql::alias(sql::name(&alias.text, alias.span)));
         let factor = sql::table(sql::object_name(&full), sql_alias);
         if !self.tables.contains(&table) {
             self.tables.push(table);
         }
         (factor, self.push(relation))
+    }
+
+    /// A table by chance: the query of those of its rows that a random number selects.
+    fn sampled(&mut self, table: &'q ast::Relation, percent: &str) -> (TableFactor, Vec<Visible>) {
+        let (relation, visible) = self.relation(table);
+        let Some(sampled) = self.scopes.last_mut().and_then(|scope| {
+            let number = scope.relations.len();
+            scope.relations.last_mut().map(|sampled| (number, sampled))
+        }) else {
+            return (relation, visible);
+        };
+        let (number, sampled) = sampled;
+        let ident = match sampled.qualifier.as_slice() {
+            [alias] => alias.clone(),
+            _ => sql::name(&format!("sample_{number}"), Span::empty()),
+        };
+        sampled.qualifier = vec![ident.clone()];
+        let fraction = percent.parse::<f64>().unwrap_or(100.0) / 100.0;
+        let selection = sql::binary(sql::call("random", []), BinaryOperator::Lt, sql::number(&format!("{fraction:?}")));
+        let select = Select {
+            projection: vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
+            from: vec![TableWithJoins { relation, joins: vec![] }],
+            selection: Some(selection),
+            ..sql::select()
+        };
+        let factor = TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(sql::query(SetExpr::Select(Box::new(select)))),
+            alias: Some(sql::alias(ident)),
+            sample: None,
+        };
+        (factor, visible)
     }
 
     fn push(&mut self, relation: Relation<'n>) -> Vec<Visible> {
@@ -251,7 +315,8 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
     fn push_unknown(&mut self, path: &[Name], alias: Option<&Name>) -> Vec<Visible> {
         let names: Vec<String> =
             alias.map_or_else(|| path.iter().map(|name| name.text.clone()).collect(), |alias| vec![alias.text.clone()]);
-        let relation = Relation { path: names, qualifier: Vec::new(), columns: [].into() };
+        let relation =
+            Relation { path: names, qualifier: Vec::new(), columns: [].into(), table: None, nullable: false };
         if let Some(scope) = self.scopes.last_mut() {
             scope.incomplete = true;
         }

@@ -12,6 +12,7 @@
 //! | `AREA(shape)`, `CENTROID(shape)` | `qserv_area(shape)`, `qserv_centroid(shape)` |
 //! | `MOC('text')`, `MOC(order, shape)` | `qserv_moc_of('text')`, `qserv_moc(order, shape)` |
 //! | `CAST(text AS POINT)` | `qserv_point_of(text)` |
+//! | `qserv_areaspec_circle(c, d, r)` in WHERE | `scisql_s2ptincircle(lon, lat, c, d, r) = 1` of each table, see `areaspec` |
 //!
 //! `INTERSECTS` with a point on either side is `CONTAINS`. All angles are degrees. A text that the query itself holds
 //! (`REGION('CIRCLE 1 2 3')`) is read here and treated like the constructor of that name.
@@ -51,6 +52,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             ("DISTANCE", numbers) => Value::new(sql::call("qserv_distance", self.numbers(numbers)), TypeClass::Float),
             ("COORD1", [point]) => self.coordinate("qserv_coord1", point),
             ("COORD2", [point]) => self.coordinate("qserv_coord2", point),
+            (name, _) if name.starts_with("QSERV_AREASPEC_") => self.areaspec(function, call, span),
             ("IN_UNIT", [value, unit]) => self.in_unit(value, unit),
             ("COORDSYS", [geometry]) => {
                 let shape = self.shape(geometry);

@@ -1,12 +1,13 @@
 //! What a value means beside its type: unit, UCD and the rest, followed through expressions.
 //!
 //! Whatever cannot be said for sure is not said. A bare column keeps all; a computed value keeps a unit that the algebra of
-//! units gives, a UCD where the kind of quantity stays, and never a utype. A number in the text has no unit and takes any: `ra + 10`
+//! units gives, a UCD where the kind of quantity stays and the vocabulary has words for it, and never a utype. A number in the text has no unit and takes any: `ra + 10`
 //! is in degrees (the standard's own example), and so is `2 * ra`.
 
 use crate::ast::{Call, CastTarget, Expr, ExprKind, Name, Operator};
 use crate::functions::{self, Callable};
 use crate::names::Metadata;
+use crate::ucd;
 use crate::units::Unit;
 
 use super::Translator;
@@ -135,13 +136,18 @@ impl Meaning {
         Self { ucd: None, ..self }
     }
 
-    /// With a word in front of the UCD, which then is no longer the main one of its kind.
-    fn qualified(self, word: &str) -> Self {
-        let ucd = self.ucd.as_deref().map(|ucd| {
-            let words = ucd.split(';').map(str::trim).filter(|word| !word.eq_ignore_ascii_case("meta.main"));
-            std::iter::once(word).chain(words).collect::<Vec<_>>().join(";")
-        });
-        Self { ucd, xtype: None, ..self }
+    /// Of a statistic that has the nature of its values.
+    fn qualified(self, word: &'static str) -> Self {
+        self.statistic(word, false)
+    }
+
+    /// Of a statistic that is of another nature than its values.
+    fn led(self, word: &'static str) -> Self {
+        self.statistic(word, true)
+    }
+
+    fn statistic(self, word: &'static str, leads: bool) -> Self {
+        Self { ucd: self.ucd.and_then(|ucd| ucd::statistic(&ucd, word, leads)), xtype: None, ..self }
     }
 
     /// Of values any of which may be the result. Constants fit everything.
@@ -183,7 +189,7 @@ impl Translator<'_, '_, '_, '_> {
         };
         Metadata {
             unit,
-            ucd: meaning.ucd,
+            ucd: meaning.ucd.filter(|ucd| ucd::is_valid(ucd)),
             utype: None,
             description: Some(self.report.excerpt(expr.span, LONGEST_DESCRIPTION)),
             xtype: meaning.xtype.map(str::to_owned),
@@ -266,12 +272,13 @@ impl Translator<'_, '_, '_, '_> {
             "MAX" => argument(0).qualified("stat.max"),
             "AVG" => argument(0).qualified("stat.mean"),
             "MEDIAN" => argument(0).qualified("stat.median"),
-            "STDDEV" | "STDDEV_POP" | "STDDEV_SAMP" => argument(0).qualified("stat.stdev"),
+            "STDDEV" | "STDDEV_POP" | "STDDEV_SAMP" => argument(0).led("stat.stdev"),
             "VARIANCE" | "VAR_POP" | "VAR_SAMP" => {
-                let values = argument(0).qualified("stat.variance");
+                let values = argument(0).led("stat.variance");
                 Meaning { quantity: values.quantity.power(2.0), ..values }
             }
             "SUM" => argument(0).without_ucd(),
+            "CORR" => Meaning::of(Quantity::Number).with_ucd("stat.correlation"),
             "COUNT" => Meaning::of(Quantity::Number).with_ucd("meta.number"),
             "ABS" | "ROUND" | "FLOOR" | "CEIL" | "CEILING" | "TRUNCATE" | "FIRST_VALUE" | "LAST_VALUE"
             | "NTH_VALUE" | "NULLIF" => argument(0),

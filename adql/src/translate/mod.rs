@@ -1,11 +1,14 @@
 //! From the syntax tree to the SQL tree of the engine: names are resolved, types are matched, ADQL's own forms are put
 //! in the engine's words.
 
+mod areaspec;
 mod call;
+mod cast;
 mod columns;
 mod expression;
 mod from;
 mod geometry;
+mod grouping;
 mod in_unit;
 mod meaning;
 mod query;
@@ -78,6 +81,7 @@ pub(crate) fn translate(query: &Query, names: &dyn Names, options: &Options, rep
         common_names: Vec::new(),
         tables: Vec::new(),
         scalars: HashMap::new(),
+        beside_text: false,
         nodes: 0,
     };
     let (statement, columns) = translator.query(query);
@@ -108,6 +112,8 @@ struct Translator<'q, 'n, 'r, 't> {
     tables: Vec<TableName>,
     /// What is known of the values of scalar sub-queries, by their place in the tree.
     scalars: HashMap<usize, Metadata>,
+    /// What is translated now is compared with a text: a quoted name that is no column may be one.
+    beside_text: bool,
     /// Nodes visited so far.
     nodes: usize,
 }

@@ -12,6 +12,7 @@ use super::scope::{CommonRelation, Described, Relation, RelationColumn, Scope};
 use super::{OutputColumn, Translator, sql};
 use crate::ast::{Body, CommonTable, OrderItem, Query, SetLink, SetOperator};
 use crate::names::TypeClass;
+use crate::report::Problem;
 use crate::rules::{position_outside, unequal_columns};
 
 /// The bound on the rows of the whole answer.
@@ -32,6 +33,7 @@ pub(super) fn relation_columns<'n>(outputs: Vec<OutputColumn>) -> Rc<[RelationCo
             emitted: output.emitted.into(),
             class: output.class,
             described: Described::Computed(Rc::new(output.metadata)),
+            unique: false,
         })
         .collect()
 }
@@ -100,7 +102,14 @@ impl<'q> Translator<'q, '_, '_, '_> {
         if outputs.len() != right_outputs.len() {
             self.report.fault(link.span, unequal_columns(link.operator, outputs.len(), right_outputs.len()));
         }
-        for (output, other) in outputs.iter_mut().zip(right_outputs) {
+        for (position, (output, other)) in (1..).zip(outputs.iter_mut().zip(right_outputs)) {
+            let shapes = |class| matches!(class, TypeClass::Point | TypeClass::Circle | TypeClass::Polygon);
+            let both_shapes = shapes(output.class) && shapes(other.class);
+            if !both_shapes && output.class.clashes_with(other.class) {
+                let (one, two) = (output.class.noun(), other.class.noun());
+                let message = format!("column {position} is {one} on one side and {two} on the other");
+                self.report.problem(Problem::new(link.span, message).expecting(["CAST(.. AS ..) around one of them"]));
+            }
             output.class = common_class(output.class, other.class);
             output.metadata.keep_common(&other.metadata);
         }
@@ -121,7 +130,13 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let columns = relation_columns(outputs.to_vec());
         let mut scope = Scope::new();
         scope.clause = "ORDER BY";
-        scope.relations.push(Relation { path: vec!["the query's columns".to_owned()], qualifier: Vec::new(), columns });
+        scope.relations.push(Relation {
+            path: vec!["the query's columns".to_owned()],
+            qualifier: Vec::new(),
+            columns,
+            table: None,
+            nullable: false,
+        });
         scope.visible = scope.columns_of(0);
         self.scopes.push(scope);
         let translated = items

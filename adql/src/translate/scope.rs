@@ -1,13 +1,13 @@
 //! The tables and columns that can be named at one place of a query.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use sqlparser::ast::{Expr as SqlExpr, Ident};
 use sqlparser::tokenizer::Span;
 
-use super::sql;
+use super::grouping::Grouping;
+use super::{TableName, sql};
 use crate::ast::{Expr, Name};
 use crate::names::{Metadata, TypeClass};
 
@@ -20,6 +20,8 @@ pub(super) struct RelationColumn<'n> {
     pub(super) emitted: Cow<'n, str>,
     pub(super) class: TypeClass,
     pub(super) described: Described<'n>,
+    /// The key of its table.
+    pub(super) unique: bool,
 }
 
 /// Where the metadata of a column are.
@@ -55,6 +57,10 @@ pub(super) struct Relation<'n> {
     /// The names in front of its columns in the statement.
     pub(super) qualifier: Vec<Ident>,
     pub(super) columns: Rc<[RelationColumn<'n>]>,
+    /// The table of the catalog, if it is one.
+    pub(super) table: Option<TableName>,
+    /// An outer join may fill its rows up with NULL.
+    pub(super) nullable: bool,
 }
 
 impl Relation<'_> {
@@ -91,14 +97,6 @@ pub(super) enum AliasUse {
     Liberty,
 }
 
-/// What is known of grouping in a SELECT that groups.
-#[derive(Debug, Default)]
-pub(super) struct Grouping {
-    pub(super) keys: HashSet<SqlExpr>,
-    /// Columns that were read outside of aggregates and are part of no key so far.
-    pub(super) ungrouped: Vec<(Span, String)>,
-}
-
 /// One SELECT.
 #[derive(Debug)]
 pub(super) struct Scope<'q, 'n> {
@@ -109,6 +107,8 @@ pub(super) struct Scope<'q, 'n> {
     /// USING or NATURAL changed the columns that `*` means.
     pub(super) merges: bool,
     pub(super) aliases: Vec<(&'q Name, &'q Expr)>,
+    /// How many of the aliases can be named now: an alias knows those before it.
+    pub(super) known_aliases: usize,
     pub(super) alias_use: AliasUse,
     /// The clause, as faults call it.
     pub(super) clause: &'static str,
@@ -125,6 +125,7 @@ impl<'q, 'n> Scope<'q, 'n> {
             visible: Vec::new(),
             merges: false,
             aliases: Vec::new(),
+            known_aliases: 0,
             alias_use: AliasUse::No,
             clause: "FROM",
             grouping: None,

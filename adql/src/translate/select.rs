@@ -9,11 +9,14 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::columns::{is_aggregated, name_means};
+use super::grouping::{Ungrouped, equalities};
 use super::query::order_item;
-use super::scope::{AliasUse, Grouping, Scope, Visible};
+use super::scope::{AliasUse, Scope, Visible};
 use super::{OutputColumn, Translator, sql};
-use crate::ast::{Call, Expr, ExprKind, Item, Name, OrderItem, Select};
+use crate::ast::{Call, Comparison, Expr, ExprKind, Item, Name, OrderItem, Select};
+use crate::functions::FunctionSignature;
 use crate::names::{Metadata, TypeClass};
+use crate::options::Level;
 
 /// Most columns of one SELECT. The widest tables have two thousand; what the engine does for each column is not to be
 /// done half a million times because a hostile text asks for it.
@@ -62,11 +65,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
             self.enter("WHERE", AliasUse::Liberty);
             self.condition(filter)
         });
-        let keys = self.group_by(select);
-        if is_grouped(select, order_by) {
-            self.begin_grouping(&keys);
+        let mut keys = self.group_by(select);
+        if is_grouped(select, order_by, &self.options.functions) {
+            let equalities = equalities(&from, selection.as_ref());
+            self.begin_grouping(&keys, &equalities);
         }
-        self.enter("SELECT", AliasUse::No);
+        self.enter("SELECT", AliasUse::Liberty);
         let mut columns = self.columns_of_list(select);
         name_uniquely(&mut columns);
         let having = select.having.as_ref().map(|having| {
@@ -75,7 +79,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
         });
         self.enter("ORDER BY", AliasUse::Yes);
         let order_by = order_by.iter().map(|item| self.order_item(item, &columns, select.distinct)).collect();
-        self.end_grouping();
+        keys.extend(self.end_grouping(select));
 
         let keys = group_positions(keys, &columns);
         let projection = self.projection(select, &columns, !keys.is_empty());
@@ -105,6 +109,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
         if let Some(scope) = self.scopes.last_mut() {
             scope.clause = clause;
             scope.alias_use = alias_use;
+            scope.known_aliases = scope.aliases.len();
         }
     }
 
@@ -132,7 +137,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             let key = match expr.as_position() {
                 Some(position) => match self.listed(select, position) {
                     Some(listed) => {
-                        if is_aggregated(listed) {
+                        if is_aggregated(listed, &self.options.functions) {
                             self.report.fault(expr.span, "an aggregate cannot stand in GROUP BY");
                         }
                         self.set_alias_use(AliasUse::No);
@@ -165,25 +170,14 @@ impl<'q> Translator<'q, '_, '_, '_> {
         }
     }
 
-    fn begin_grouping(&mut self, keys: &[SqlExpr]) {
-        let keys = keys.iter().map(|key| sql::bare(key).clone()).collect();
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.grouping = Some(Grouping { keys, ungrouped: Vec::new() });
-        }
-    }
-
-    fn end_grouping(&mut self) {
-        let Some(grouping) = self.scopes.last_mut().and_then(|scope| scope.grouping.take()) else { return };
-        for (span, name) in grouping.ungrouped {
-            self.report.fault(span, format!("`{name}` must stand in GROUP BY or inside an aggregate such as MIN"));
-        }
-    }
-
     // The select list.
 
     fn columns_of_list(&mut self, select: &'q Select) -> Vec<Column<'q>> {
         let mut columns = Vec::new();
+        let mut aliases = 0;
         for (entry, item) in select.items.iter().enumerate() {
+            self.set_known_aliases(aliases);
+            aliases += usize::from(matches!(item, Item::Expr { alias: Some(_), .. }));
             if columns.len() > MAX_COLUMNS {
                 self.report.fault(select.span, format!("a SELECT has at most {MAX_COLUMNS} columns"));
                 break;
@@ -210,13 +204,17 @@ impl<'q> Translator<'q, '_, '_, '_> {
                     }
                 }
                 Item::Expr { expr, alias } => {
+                    let (expr, alias) = match alias {
+                        Some(alias) => (expr, Some(alias)),
+                        None => self.assigned(expr),
+                    };
                     let value = self.expr(expr).plain();
                     let (name, made_up) = match alias {
                         Some(alias) => (alias.text.clone(), false),
                         None => self.name_of(expr, columns.len() + 1),
                     };
                     columns.push(Column {
-                        source: Source::Expr { expr, alias: alias.as_ref() },
+                        source: Source::Expr { expr, alias },
                         sql: value.sql,
                         emitted: name.clone(),
                         name,
@@ -230,6 +228,23 @@ impl<'q> Translator<'q, '_, '_, '_> {
         columns
     }
 
+    /// `name = expression` names a column in one dialect. It can mean nothing else where no column has that name.
+    fn assigned(&mut self, expr: &'q Expr) -> (&'q Expr, Option<&'q Name>) {
+        let ExprKind::Compare { left, operator: Comparison::Equal, right } = &expr.kind else { return (expr, None) };
+        let Some(name) = left.as_single_name() else { return (expr, None) };
+        let aliased = self.scopes.last().is_some_and(|scope| {
+            let mut aliases = scope.aliases.iter();
+            scope.incomplete || scope.relations.is_empty() || aliases.any(|(alias, _)| name_means(name, alias))
+        });
+        let exists = aliased || (0..self.scopes.len()).any(|level| self.visible_as(level, name).is_some());
+        if exists || self.report.level() == Level::Strict {
+            return (expr, None);
+        }
+        self.report
+            .lenient(expr.span, format!("a column is named behind its expression in ADQL, with AS {}", name.text));
+        (right, Some(name))
+    }
+
     fn star_columns(&mut self, entry: usize, visible: Vec<Visible>, span: Span, columns: &mut Vec<Column<'q>>) {
         let Some(scope) = self.scopes.last_mut() else { return };
         let mut ungrouped: Vec<String> = Vec::new();
@@ -238,8 +253,15 @@ impl<'q> Translator<'q, '_, '_, '_> {
             let name = column.name.to_string();
             let (sql, class) = (scope.sql_of(&visible, span), column.class);
             let metadata = scope.metadata_of(&visible);
-            if scope.grouping.as_ref().is_some_and(|grouping| !grouping.keys.contains(&sql)) {
-                ungrouped.push(name.clone());
+            if let Some(grouping) = &mut scope.grouping
+                && !grouping.keys.contains(&sql)
+            {
+                if visible.merged.is_none() && grouping.single.contains(&visible.relation) {
+                    let dependent = Some(sql.clone());
+                    grouping.ungrouped.push(Ungrouped { span, name: name.clone(), dependent, star: true });
+                } else {
+                    ungrouped.push(name.clone());
+                }
             }
             let source = Source::Star { entry, merged: visible.merged.is_some() };
             columns.push(Column { source, sql, emitted: name.clone(), name, made_up: false, class, metadata });
@@ -423,12 +445,12 @@ fn name_uniquely(columns: &mut [Column<'_>]) {
     }
 }
 
-fn is_grouped(select: &Select, order_by: &[OrderItem]) -> bool {
-    let aggregated = |item: &Item| matches!(item, Item::Expr { expr, .. } if is_aggregated(expr));
+fn is_grouped(select: &Select, order_by: &[OrderItem], declared: &[FunctionSignature]) -> bool {
+    let aggregated = |item: &Item| matches!(item, Item::Expr { expr, .. } if is_aggregated(expr, declared));
     !select.group_by.is_empty()
         || select.having.is_some()
         || select.items.iter().any(aggregated)
-        || order_by.iter().any(|item| is_aggregated(&item.expr))
+        || order_by.iter().any(|item| is_aggregated(&item.expr, declared))
 }
 
 /// The keys as the engine wants them: a constant would be taken for a position, so it is given as its position.

@@ -45,14 +45,17 @@ impl<'n> Translator<'_, 'n, '_, '_> {
     /// The table of the catalog that a path means, or `None` after a fault.
     pub(super) fn table(&mut self, path: &Path) -> Option<TableName> {
         match path.as_slice() {
+            [table] if self.whole_in_quotes(table).is_some() => self.whole_in_quotes(table),
             [table] => match &self.options.default_database {
                 Some(database) => {
                     let names = self.names;
                     let known = names.databases().into_iter().find(|name| name.eq_ignore_ascii_case(database));
-                    if known.is_none() {
+                    let Some(known) = known else {
                         self.report.fault(table.span, format!("the default database `{database}` does not exist"));
-                    }
-                    self.table_of(known?, table)
+                        return None;
+                    };
+                    let here = names.tables(known).iter().any(|name| name.eq_ignore_ascii_case(&table.text));
+                    if here { self.table_of(known, table) } else { self.table_anywhere(table) }
                 }
                 None => self.table_anywhere(table),
             },
@@ -68,6 +71,21 @@ impl<'n> Translator<'_, 'n, '_, '_> {
             }
             [] => None,
         }
+    }
+
+    /// `"database.table"` in one pair of quotes: the table, if there is one and no other of that name.
+    fn whole_in_quotes(&mut self, name: &Name) -> Option<TableName> {
+        let (database, table) = name.text.split_once('.').filter(|_| name.quoted)?;
+        let names = self.names;
+        let databases = names.databases();
+        if databases.iter().any(|database| names.tables(database).contains(&name.text.as_str())) {
+            return None;
+        }
+        let database = databases.into_iter().find(|declared| declared.eq_ignore_ascii_case(database))?;
+        let table = names.tables(database).into_iter().find(|declared| declared.eq_ignore_ascii_case(table))?;
+        let message = format!("the point between database and table stands outside of quotes: {database}.{table}");
+        self.report.lenient(name.span, message);
+        Some(TableName { database: database.to_owned(), table: table.to_owned() })
     }
 
     fn database(&mut self, name: &Name) -> Option<&'n str> {
@@ -146,7 +164,8 @@ impl<'n> Translator<'_, 'n, '_, '_> {
 
     /// A quoted name that is declared in another letter case: the standard refuses it, the service takes it.
     pub(super) fn other_case(&mut self, name: &Name, declared: &str) -> bool {
-        let message = format!("the quoted name \"{}\" is declared as \"{declared}\"", name.text);
+        let quoted = |name: &str| name.replace('"', "\"\"");
+        let message = format!("the quoted name \"{}\" is declared as \"{}\"", quoted(&name.text), quoted(declared));
         self.report.lenient(name.span, message);
         self.report.level() == Level::Service
     }
@@ -174,6 +193,7 @@ impl<'n> Translator<'_, 'n, '_, '_> {
                 emitted: column.name.into(),
                 class: column.class,
                 described: Described::Declared(column.metadata),
+                unique: column.unique,
             })
             .collect()
     }

@@ -1,6 +1,6 @@
 //! Comparisons, where booleans meet the numbers and texts that ADQL writes for them.
 
-use sqlparser::ast::{BinaryOperator, Expr as SqlExpr};
+use sqlparser::ast::{BinaryOperator, Expr as SqlExpr, UnaryOperator, Value as SqlValue};
 use sqlparser::tokenizer::Span;
 
 use super::value::Value;
@@ -11,7 +11,11 @@ use crate::report::Problem;
 
 impl<'q> Translator<'q, '_, '_, '_> {
     pub(super) fn comparison(&mut self, left: &'q Expr, operator: Comparison, right: &'q Expr, span: Span) -> Value {
-        let (left_value, right_value) = (self.expr(left), self.expr(right));
+        let left_value = self.expr(left);
+        let right_value = self.expr_beside(left_value.class, right);
+        let equality = matches!(operator, Comparison::Equal | Comparison::NotEqual);
+        let (left_value, right_value) = self.literals_beside(left_value, left, right_value, right, equality);
+        self.null_is_unknown(left, right);
         let compared = match (left_value.is_truth(), right_value.is_truth()) {
             (true, false) => self.truth_with(left_value, operator, right_value, right),
             (false, true) => self.truth_with(right_value, mirrored(operator), left_value, left),
@@ -20,7 +24,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
             _ => {
                 self.comparable(&left_value, &right_value, span);
-                compare(left_value.sql, operator, right_value.sql)
+                return Value::boolean(compare_texts(left_value, left, operator, right_value, right));
             }
         };
         Value::boolean(compared)
@@ -54,7 +58,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 }
             };
         }
-        if matches!(other.class, TypeClass::Timestamp | TypeClass::Binary) {
+        if !matches!(other.class, TypeClass::Boolean | TypeClass::Integer | TypeClass::Float | TypeClass::Other) {
             self.report.fault(expr.span, format!("a boolean cannot be compared with {}", other.class.noun()));
             return None;
         }
@@ -82,11 +86,21 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let value = self.expr(value);
         let mut items = Vec::with_capacity(list.len());
         for expr in list {
-            let item = self.expr(expr);
+            let item = self.expr_beside(value.class, expr);
+            let item = self.literal_beside(item, expr, value.class, true);
             let item = self.beside(&value, item, expr);
             self.comparable(&value, &item, value_span.union(&expr.span));
-            items.push(item);
+            match expr.as_text().and_then(without_blanks) {
+                Some(text) if value.class == TypeClass::Text => {
+                    items.push(Value::new(sql::text(text), TypeClass::Text));
+                    if !value.padded {
+                        items.push(item);
+                    }
+                }
+                _ => items.push(unpadded(item)),
+            }
         }
+        let value = unpadded(value);
         // One item that is neither 0 nor 1 makes numbers of all.
         let booleans = items.iter().all(|item| item.is_truth() || item.class == TypeClass::Other);
         let (expr, list) = if value.is_truth() && !booleans {
@@ -99,12 +113,13 @@ impl<'q> Translator<'q, '_, '_, '_> {
 
     pub(super) fn between(&mut self, value: &'q Expr, low: &'q Expr, high: &'q Expr, negated: bool) -> Value {
         let span = value.span;
-        let value = self.expr(value).number();
+        let value = unpadded(self.expr(value).number());
         let mut bounds = Vec::new();
         for bound in [low, high] {
-            let bound_value = self.expr(bound).number();
+            let bound_value = self.expr_beside(value.class, bound).number();
+            let bound_value = self.literal_beside(bound_value, bound, value.class, false);
             self.comparable(&value, &bound_value, span.union(&bound.span));
-            bounds.push(Box::new(bound_value.sql));
+            bounds.push(Box::new(unpadded(bound_value).sql));
         }
         let (Some(high), Some(low)) = (bounds.pop(), bounds.pop()) else { return Value::null() };
         Value::boolean(SqlExpr::Between { expr: Box::new(value.sql), negated, low, high })
@@ -112,10 +127,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
 
     pub(super) fn distinct(&mut self, left: &'q Expr, right: &'q Expr, negated: bool) -> Value {
         let left = self.expr(left);
-        let right_value = self.expr(right);
+        let right_value = self.expr_beside(left.class, right);
+        let right_value = self.literal_beside(right_value, right, left.class, true);
         let right = self.beside(&left, right_value, right);
         let (left, right) =
             if left.is_truth() == right.is_truth() { (left, right) } else { (left.number(), right.number()) };
+        let (left, right) = (unpadded(left), unpadded(right));
         let (left, right) = (Box::new(sql::operand(left.sql)), Box::new(sql::operand(right.sql)));
         Value::boolean(if negated {
             SqlExpr::IsNotDistinctFrom(left, right)
@@ -151,7 +168,18 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 if escape.is_some() {
                     self.report.fault(pattern.span, "with ESCAPE the pattern must be a text in quotes");
                 }
-                self.text(pattern)
+                let before = std::mem::replace(&mut self.beside_text, true);
+                let pattern = self.text(pattern);
+                self.beside_text = before;
+                // A pattern in double quotes, which was taken for a text.
+                match *pattern {
+                    SqlExpr::Value(value) => match value.value {
+                        SqlValue::SingleQuotedString(text) => Box::new(sql::text(&escaped_pattern(&text, *escape))),
+                        value => Box::new(SqlExpr::Value(value.with_empty_span())),
+                    },
+                    // A backslash of a pattern that is computed is a backslash too.
+                    pattern => Box::new(sql::call("replace", [pattern, sql::text("\\"), sql::text("\\\\")])),
+                }
             }
         };
         let (negated, any, escape_char) = (*negated, false, None);
@@ -171,18 +199,142 @@ impl<'q> Translator<'q, '_, '_, '_> {
     }
 
     /// Whether two values can be compared at all.
-    fn comparable(&mut self, one: &Value, two: &Value, span: Span) {
-        use TypeClass::{Binary, Circle, Float, Integer, Point, Polygon, Timestamp};
-        let clash = match (one.class, two.class) {
-            (Integer | Float, Timestamp | Binary) | (Timestamp | Binary, Integer | Float) => true,
-            (Point | Circle | Polygon, other) | (other, Point | Circle | Polygon) => other != TypeClass::Other,
-            _ => false,
-        };
-        if clash {
+    pub(super) fn comparable(&mut self, one: &Value, two: &Value, span: Span) {
+        let truth = one.is_truth() || two.is_truth();
+        if !truth && one.class.clashes_with(two.class) {
             let message = format!("{} and {} cannot be compared", one.class.noun(), two.class.noun());
-            self.report.fault(span, message);
+            let problem = Problem::new(span, message);
+            let text = one.class == TypeClass::Text || two.class == TypeClass::Text;
+            let remedy = text.then_some("CAST(.. AS ..) around one of them");
+            self.report.problem(problem.expecting(remedy));
         }
     }
+
+    // Constants that are written as another type than what they are compared with.
+
+    /// An expression beside a value of this class.
+    fn expr_beside(&mut self, class: TypeClass, expr: &'q Expr) -> Value {
+        let before = std::mem::replace(&mut self.beside_text, class == TypeClass::Text);
+        let value = self.expr(expr);
+        self.beside_text = before;
+        value
+    }
+
+    fn literals_beside(
+        &mut self,
+        left: Value,
+        left_expr: &Expr,
+        right: Value,
+        right_expr: &Expr,
+        equality: bool,
+    ) -> (Value, Value) {
+        if left.is_truth() || right.is_truth() {
+            return (left, right);
+        }
+        let (left_class, right_class) = (left.class, right.class);
+        let left = self.literal_beside(left, left_expr, right_class, equality);
+        let right = self.literal_beside(right, right_expr, left_class, equality);
+        (left, right)
+    }
+
+    /// A constant that is to be compared with a value of this class: a number between quotes beside a number, a number beside
+    /// a text where only equality matters, a moment between quotes.
+    fn literal_beside(&mut self, value: Value, expr: &Expr, class: TypeClass, equality: bool) -> Value {
+        match (class, expr.as_text(), expr.as_constant()) {
+            (TypeClass::Integer | TypeClass::Float, Some(text), _) if value.class == TypeClass::Text => {
+                let number = text.trim();
+                let digits = number.trim_start_matches(['-', '+']);
+                if number.parse::<f64>().is_ok_and(f64::is_finite) && digits.starts_with(|c: char| c.is_ascii_digit()) {
+                    self.report.lenient(expr.span, format!("a number stands without quotes in ADQL: {number}"));
+                    let integer = number.bytes().all(|byte| byte.is_ascii_digit());
+                    let class = if integer { TypeClass::Integer } else { TypeClass::Float };
+                    let unsigned = sql::number(digits);
+                    let minus = number.starts_with('-');
+                    let sql = if minus { sql::unary(UnaryOperator::Minus, unsigned) } else { unsigned };
+                    return Value::new(sql, class);
+                }
+                let mut problem = Problem::new(expr.span, format!("a number must stand here, and '{text}' is a text"));
+                if self.is_column(text) {
+                    problem.message += "; the name of a column stands without quotes or in double quotes";
+                    problem.suggestions = vec![text.to_owned()];
+                }
+                self.report.problem(problem);
+                Value::null()
+            }
+            (TypeClass::Text, _, Some(number)) if equality && value.class == TypeClass::Integer => {
+                self.report.lenient(expr.span, format!("a text stands between single quotes in ADQL: '{number}'"));
+                Value::new(sql::text(&number.to_string()), TypeClass::Text)
+            }
+            (TypeClass::Timestamp, Some(text), _) if is_moment(text) => Value { class, ..value },
+            (TypeClass::Timestamp, Some(text), _) => {
+                let problem = Problem::new(expr.span, format!("a timestamp must stand here, and '{text}' is none"));
+                self.report.problem(problem.expecting(["'2025-01-31T23:59:59'"]));
+                Value::null()
+            }
+            _ => value,
+        }
+    }
+
+    fn is_column(&self, name: &str) -> bool {
+        self.scopes.iter().any(|scope| {
+            let mut columns = scope.visible.iter().filter_map(|visible| scope.column_of(visible));
+            columns.any(|(_, column)| column.name.eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// A comparison with NULL is never true, which is seldom meant.
+    fn null_is_unknown(&mut self, left: &Expr, right: &Expr) {
+        for expr in [left, right] {
+            if matches!(expr.bare().kind, ExprKind::Null) {
+                let Span { start, .. } = expr.span;
+                self.report.warn(format!(
+                    "line {}, column {}: a comparison with NULL is never true; write IS NULL or IS NOT NULL",
+                    start.line, start.column
+                ));
+            }
+        }
+    }
+}
+
+/// A comparison of values that are no booleans. Blanks at the end of a text do not count if one of both texts is of a fixed
+/// length, and for equality with a text that is written out with them.
+fn compare_texts(left: Value, left_expr: &Expr, operator: Comparison, right: Value, right_expr: &Expr) -> SqlExpr {
+    let padded = left.padded || right.padded;
+    let mut sides = [(left, left_expr), (right, right_expr)];
+    if padded {
+        let [left, right] = sides.map(|(value, expr)| match expr.as_text().and_then(without_blanks) {
+            Some(text) => sql::text(text),
+            None => unpadded(value).sql,
+        });
+        return compare(left, operator, right);
+    }
+    let is_equality = matches!(operator, Comparison::Equal | Comparison::NotEqual);
+    let texts = sides.iter().all(|(value, _)| value.class == TypeClass::Text);
+    if is_equality && texts {
+        if sides[0].1.as_text().is_some() {
+            sides.swap(0, 1);
+        }
+        let [(value, _), (constant, expr)] = &sides;
+        if let Some(text) = expr.as_text().and_then(without_blanks) {
+            return SqlExpr::InList {
+                expr: Box::new(sql::operand(value.sql.clone())),
+                list: vec![sql::text(text), constant.sql.clone()],
+                negated: operator == Comparison::NotEqual,
+            };
+        }
+    }
+    let [(left, _), (right, _)] = sides;
+    compare(left.sql, operator, right.sql)
+}
+
+/// A text without the blanks at its end, if it has any.
+fn without_blanks(text: &str) -> Option<&str> {
+    text.ends_with(' ').then(|| text.trim_end_matches(' '))
+}
+
+/// A text of a fixed length without the blanks that fill it up.
+fn unpadded(value: Value) -> Value {
+    if value.padded { Value::new(sql::call("rtrim", [value.sql]), value.class) } else { value }
 }
 
 fn other_as_number(other: Value, constant: f64) -> SqlExpr {
@@ -209,7 +361,7 @@ fn side(expr: SqlExpr) -> SqlExpr {
     use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus};
     match &expr {
         SqlExpr::BinaryOp { op: Plus | Minus | Multiply | Divide | Modulo, .. } => expr,
-        SqlExpr::UnaryOp { op: sqlparser::ast::UnaryOperator::Minus, .. } => expr,
+        SqlExpr::UnaryOp { op: UnaryOperator::Minus, .. } => expr,
         _ => sql::operand(expr),
     }
 }
@@ -234,6 +386,21 @@ fn holds(value: f64, operator: Comparison, constant: f64) -> bool {
         Comparison::Greater => value > constant,
         Comparison::GreaterOrEqual => value >= constant,
     }
+}
+
+/// Whether a text is a date, `2025-01-31`, perhaps with a time, `T23:59:59`, behind it.
+fn is_moment(text: &str) -> bool {
+    let text = text.trim();
+    let between = |range: std::ops::Range<usize>, least: u32, most: u32| {
+        let digits = text.get(range).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        digits.and_then(|digits| digits.parse::<u32>().ok()).is_some_and(|value| (least..=most).contains(&value))
+    };
+    let sign = |index: usize, signs: &[u8]| text.as_bytes().get(index).is_some_and(|byte| signs.contains(byte));
+    let date =
+        between(0..4, 0, 9999) && sign(4, b"-") && between(5..7, 1, 12) && sign(7, b"-") && between(8..10, 1, 31);
+    let time = || sign(10, b"Tt ") && between(11..13, 0, 23) && sign(13, b":") && between(14..16, 0, 59);
+    let second = || text.len() == 16 || sign(16, b":") && between(17..19, 0, 60);
+    date && (text.len() == 10 || time() && second())
 }
 
 /// The words that stand for true and false.
@@ -271,5 +438,18 @@ mod tests {
         assert_eq!(escaped_pattern(r"a\b%", None), r"a\\b%");
         assert_eq!(escaped_pattern("10!%_", Some('!')), r"10\%_");
         assert_eq!(escaped_pattern("10!", Some('!')), "10\\");
+    }
+
+    #[test]
+    fn moments_begin_with_a_date() {
+        for text in ["2025-01-31", "2025-01-31T23:59:59", "2025-01-31 23:59:59.5Z", " 2025-01-31 ", "2025-01-31T23:59"]
+        {
+            assert!(is_moment(text), "{text}");
+        }
+        for text in
+            ["", "2025", "yesterday", "31-01-2025", "2025/01/31", "2025-01-311", "2025-13-01", "2025-01-01T24:00"]
+        {
+            assert!(!is_moment(text), "{text}");
+        }
     }
 }

@@ -13,11 +13,13 @@ pub(super) struct Value {
     pub(super) class: TypeClass,
     /// In ADQL the number 0 or 1, in the engine false or true: the geometry predicates.
     pub(super) zero_one: bool,
+    /// A text of a fixed length: blanks at its end do not count where it is compared.
+    pub(super) padded: bool,
 }
 
 impl Value {
     pub(super) fn new(sql: SqlExpr, class: TypeClass) -> Self {
-        Self { sql, class, zero_one: false }
+        Self { sql, class, zero_one: false, padded: false }
     }
 
     pub(super) fn boolean(sql: SqlExpr) -> Self {
@@ -25,7 +27,11 @@ impl Value {
     }
 
     pub(super) fn zero_one(sql: SqlExpr) -> Self {
-        Self { sql, class: TypeClass::Integer, zero_one: true }
+        Self { zero_one: true, ..Self::new(sql, TypeClass::Integer) }
+    }
+
+    pub(super) fn padded(sql: SqlExpr) -> Self {
+        Self { padded: true, ..Self::new(sql, TypeClass::Text) }
     }
 
     /// NULL, also in the place of what has a fault.

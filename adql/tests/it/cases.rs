@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use qserv_adql::{Fault, NameList, Options, Translated, TypeClass, check, translate};
+use qserv_adql::{Fault, Options, Translated, TypeClass, check, translate};
+
+use crate::world::world;
 
 fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file)
@@ -38,43 +40,6 @@ fn shown(faults: &[Fault]) -> String {
         .map(|fault| format!("{}:{}+{} {}", fault.line, fault.column, fault.length, fault.summary()))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-/// A small world with LSST's letter cases.
-pub(crate) fn world() -> NameList {
-    use TypeClass::{Boolean, Float, Integer, Other, Point, Text, Timestamp};
-    let mut names = NameList::default();
-    let object = [
-        ("objectId", Integer),
-        ("coord_ra", Float),
-        ("coord_dec", Float),
-        ("tract", Integer),
-        ("r_psfFlux", Float),
-        ("i_psfFlux", Float),
-        ("detect_isPrimary", Boolean),
-        ("refBand", Text),
-        ("shape", Other),
-    ];
-    names.add_table("dp1", "Object", object);
-    names.add_table(
-        "dp1",
-        "Source",
-        [
-            ("sourceId", Integer),
-            ("objectId", Integer),
-            ("visit", Integer),
-            ("ra", Float),
-            ("dec", Float),
-            ("psfFlux", Float),
-            ("band", Text),
-            ("flag", Boolean),
-        ],
-    );
-    names.add_table("dp1", "Visit", [("visit", Integer), ("band", Text), ("obsStart", Timestamp), ("pointing", Point)]);
-    names.add_table("pt11", "Object", [("objectId", Integer), ("ra_PS", Float), ("decl_PS", Float), ("size", Integer)]);
-    names.add_table("tap_schema", "tables", [("schema_name", Text), ("table_name", Text)]);
-    names.add_table("odd", "Twins", [("id", Integer), ("Id", Integer), ("odd name", Text)]);
-    names
 }
 
 fn translated(query: &str, options: &Options) -> String {
@@ -122,13 +87,24 @@ fn faults_of_names_and_types() {
 }
 
 #[test]
+fn names_of_all_kinds() {
+    run("names.txt", |query| translated(query, &Options::default()));
+}
+
+#[test]
+fn restrictors_of_the_sky() {
+    run("areaspec.txt", |query| translated(query, &Options::default()));
+}
+
+#[test]
 fn a_default_database() {
     let options = Options { default_database: Some("PT11".to_owned()), ..Options::default() };
     assert_eq!(
         translated("SELECT ra_ps FROM object", &options),
         r#"SELECT "pt11"."Object"."ra_PS" FROM "pt11"."Object""#
     );
-    assert!(translated("SELECT visit FROM Source", &options).contains("no table `Source` in pt11"));
+    assert!(translated("SELECT visit FROM Source", &options).contains(r#""dp1"."Source""#));
+    assert!(translated("SELECT visit FROM Sourze", &options).contains("no table `Sourze`; did you mean `dp1.Source`"));
     assert!(translated("SELECT visit FROM dp1.Source", &options).starts_with("SELECT"));
     let nowhere = Options { default_database: Some("nowhere".to_owned()), ..Options::default() };
     assert!(translated("SELECT visit FROM Source", &nowhere).contains("`nowhere` does not exist"));
@@ -155,7 +131,7 @@ fn declared_functions() {
     let faults = check("SELECT my_dist(a), mydist(a, b) FROM t", &options).unwrap_err();
     assert_eq!(faults.len(), 2);
     assert_eq!(faults[0].expected, ["my_dist(x DOUBLE, y DOUBLE) -> DOUBLE"]);
-    assert_eq!(faults[1].suggestions, ["my_dist"]);
+    assert_eq!(faults[1].suggestions, ["my_dist(x DOUBLE, y DOUBLE) -> DOUBLE"]);
 }
 
 #[test]

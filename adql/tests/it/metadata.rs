@@ -60,12 +60,16 @@ fn units_and_ucds_of_expressions() {
     for (expression, unit, ucd) in [
         ("ra", "deg", "pos.eq.ra;meta.main"),
         ("(ra)", "deg", "pos.eq.ra;meta.main"),
-        ("MIN(flux)", "nJy", "stat.min;phot.flux"),
-        ("MAX(ra)", "deg", "stat.max;pos.eq.ra"),
-        ("AVG(flux)", "nJy", "stat.mean;phot.flux"),
-        ("MEDIAN(flux)", "nJy", "stat.median;phot.flux"),
+        ("MIN(flux)", "nJy", "phot.flux;stat.min"),
+        ("MAX(ra)", "deg", "pos.eq.ra;stat.max"),
+        ("AVG(flux)", "nJy", "phot.flux;stat.mean"),
+        ("MEDIAN(flux)", "nJy", "phot.flux;stat.median"),
         ("SUM(flux)", "nJy", ""),
         ("VARIANCE(flux)", "nJy**2", "stat.variance;phot.flux"),
+        ("STDDEV(ra)", "deg", "stat.stdev;pos.eq.ra"),
+        ("MIN(id)", "", "meta.id;stat.min"),
+        ("STDDEV(id)", "", ""),
+        ("CORR(ra, dec)", "", "stat.correlation"),
         ("COUNT(*)", "", "meta.number"),
         ("COUNT(flux)", "", "meta.number"),
         ("SUM(flux) / COUNT(*)", "nJy", ""),
@@ -118,7 +122,7 @@ fn units_and_ucds_of_expressions() {
         ("IN_UNIT(ra, 'arcsec')", "arcsec", "pos.eq.ra;meta.main"),
         ("IN_UNIT(ra, 'arcsec') + IN_UNIT(dec, 'arcsec')", "arcsec", ""),
         ("band || 'x'", "", ""),
-        ("(SELECT MAX(u.flux) FROM d.u AS u)", "nJy", "stat.max;phot.flux"),
+        ("(SELECT MAX(u.flux) FROM d.u AS u)", "nJy", "phot.flux;stat.max"),
     ] {
         assert_eq!(of(expression), (unit.to_owned(), ucd.to_owned()), "{expression}");
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use qserv_adql::{Options, check, translate};
 
-use crate::cases::world;
+use crate::world::world;
 
 /// Pieces that queries are made of.
 #[rustfmt::skip]

@@ -23,13 +23,15 @@ use crate::bad_rows::{BadRows, shown};
 use crate::format::{BinaryText, Format, FormatOptions, limits};
 
 mod columns;
+mod guess;
 mod header;
 #[cfg(test)]
 pub(crate) mod tests;
-mod tokenizer;
-mod values;
+pub(crate) mod tokenizer;
+pub(crate) mod values;
 
 use columns::ColumnBuilder;
+pub(crate) use guess::guess;
 use tokenizer::{Quoting, Record, Tokenizer};
 
 /// Reads a delimited text as rows of one table.
@@ -52,6 +54,28 @@ pub struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
+    /// Reads a header, whose names are passed over: the fields are the table's columns in its order. For tables that were
+    /// declared from the file itself.
+    ///
+    /// # Errors
+    /// As reading.
+    pub(crate) fn in_file_order(
+        reader: R,
+        file: String,
+        table: &Table,
+        options: &FormatOptions,
+        bad_rows: BadRows,
+    ) -> Result<Self> {
+        let quoted = (options.delimiter_byte()?, Quoting::Quotes);
+        let buffer = tokenizer::BUFFER_BYTES;
+        let mut tokenizer =
+            Tokenizer::new(reader, file.clone(), quoted, buffer, options.max_record_bytes, limits::HEADER_COLUMNS);
+        tokenizer.skip_byte_order_mark()?;
+        read_header(&mut tokenizer, &file)?;
+        tokenizer.expect(table.columns.len(), true);
+        Ok(Self::with_fields(tokenizer, file, table, header::declared(table), options, bad_rows))
+    }
+
     /// Reads the header if there is one. `file` is the name in errors.
     ///
     /// # Errors
@@ -82,13 +106,24 @@ impl<R: Read> Reader<R> {
         let ends_in_bytes = options.binary_text() == BinaryText::Raw
             && last.is_some_and(|column| column.datatype == ColumnType::Binary);
         tokenizer.expect(fields.len(), !(quoting == Quoting::Backslash && ends_in_bytes));
+        Ok(Self::with_fields(tokenizer, file, table, fields, options, bad_rows))
+    }
+
+    fn with_fields(
+        tokenizer: Tokenizer<R>,
+        file: String,
+        table: &Table,
+        fields: Vec<Option<usize>>,
+        options: &FormatOptions,
+        bad_rows: BadRows,
+    ) -> Self {
         let absent = (0..table.columns.len()).filter(|column| !fields.contains(&Some(*column))).collect();
         let builders = table
             .columns
             .iter()
             .map(|column| ColumnBuilder::new(column, options.binary_text(), options.batch_rows))
             .collect();
-        Ok(Self {
+        Self {
             tokenizer,
             file,
             names: table.columns.iter().map(|column| column.name.clone()).collect(),
@@ -102,7 +137,7 @@ impl<R: Read> Reader<R> {
             bad_rows,
             lines: Vec::new(),
             keep: Vec::new(),
-        })
+        }
     }
 
     /// Reads records until a batch is full; `None` at the end of the file.

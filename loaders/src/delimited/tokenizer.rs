@@ -16,11 +16,11 @@ mod tests;
 
 /// First size of the buffer, which is filled as a whole. It doubles for a record that does not fit, up to the longest record
 /// allowed, so that the work for a long record stays in proportion to its length.
-pub(super) const BUFFER_BYTES: usize = 256 << 10;
+pub(crate) const BUFFER_BYTES: usize = 256 << 10;
 
 /// How fields are quoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quoting {
+pub(crate) enum Quoting {
     /// RFC 4180: fields that begin with `"` end at the next single `"`, and `""` inside is one. A quote elsewhere is
     /// a character like any other.
     Quotes,
@@ -42,7 +42,7 @@ enum Form {
 
 /// One field: where it stands in the buffer and how it is written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field {
+pub(crate) struct Field {
     start: usize,
     end: usize,
     form: Form,
@@ -50,15 +50,15 @@ pub(super) struct Field {
 
 /// One record; its fields are in [`Tokenizer::fields`] until the next one is read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// The line at which it begins, from 1.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// How many fields it has, also those beyond the most that are kept.
-    pub(super) field_count: usize,
+    pub(crate) field_count: usize,
     /// Bytes of the file that it takes.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// Whether something other than a delimiter follows a closing quote.
-    pub(super) text_after_quote: bool,
+    pub(crate) text_after_quote: bool,
 }
 
 /// What [`Tokenizer::scan`] found.
@@ -72,7 +72,7 @@ enum Scan {
 }
 
 /// Reads records from a stream of bytes.
-pub(super) struct Tokenizer<R> {
+pub(crate) struct Tokenizer<R> {
     reader: R,
     file: String,
     delimiter: u8,
@@ -91,7 +91,7 @@ pub(super) struct Tokenizer<R> {
 
 impl<R: Read> Tokenizer<R> {
     /// `max_fields` fields of a record are kept, the rest is counted.
-    pub(super) fn new(
+    pub(crate) fn new(
         reader: R,
         file: String,
         (delimiter, quoting): (u8, Quoting),
@@ -118,13 +118,13 @@ impl<R: Read> Tokenizer<R> {
 
     /// From now on keeps so many fields of a record, and takes a carriage return before a line end as a part of the line
     /// end or of the last field.
-    pub(super) fn expect(&mut self, max_fields: usize, strip_carriage_return: bool) {
+    pub(crate) fn expect(&mut self, max_fields: usize, strip_carriage_return: bool) {
         self.max_fields = max_fields;
         self.strip_carriage_return = strip_carriage_return;
     }
 
     /// Skips a byte order mark at the beginning.
-    pub(super) fn skip_byte_order_mark(&mut self) -> Result<()> {
+    pub(crate) fn skip_byte_order_mark(&mut self) -> Result<()> {
         while self.end - self.start < 3 && !self.at_end {
             self.fill()?;
         }
@@ -135,7 +135,7 @@ impl<R: Read> Tokenizer<R> {
     }
 
     /// The next record; `None` at the end.
-    pub(super) fn next_record(&mut self) -> Result<Option<Record>> {
+    pub(crate) fn next_record(&mut self) -> Result<Option<Record>> {
         loop {
             if self.start == self.end {
                 if self.at_end {
@@ -175,22 +175,22 @@ impl<R: Read> Tokenizer<R> {
     }
 
     /// The fields of the record read last.
-    pub(super) fn fields(&self) -> &[Field] {
+    pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
     /// A field's bytes as they stand in the file, quotes aside.
-    pub(super) fn raw(&self, field: Field) -> &[u8] {
+    pub(crate) fn raw(&self, field: Field) -> &[u8] {
         self.buffer.get(field.start..field.end).unwrap_or_default()
     }
 
     /// Whether a field is written within quotes.
-    pub(super) fn is_quoted(field: Field) -> bool {
+    pub(crate) fn is_quoted(field: Field) -> bool {
         matches!(field.form, Form::Quoted | Form::QuotedTwice)
     }
 
     /// A field's value: the bytes meant, doubled quotes and escapes resolved.
-    pub(super) fn value(&self, field: Field) -> Cow<'_, [u8]> {
+    pub(crate) fn value(&self, field: Field) -> Cow<'_, [u8]> {
         let raw = self.raw(field);
         match field.form {
             Form::Plain | Form::Quoted => Cow::Borrowed(raw),

@@ -1,10 +1,10 @@
 //! Values from text: exact forms, checked ranges.
 
 /// Why a text is not a value of its column.
-pub(super) type Fault = &'static str;
+pub(crate) type Fault = &'static str;
 
 /// A 64-bit integer: optional sign and digits, nothing else.
-pub(super) fn integer(text: &[u8]) -> Result<i64, Fault> {
+pub(crate) fn integer(text: &[u8]) -> Result<i64, Fault> {
     const FORM: Fault = "is not an integer";
     const RANGE: Fault = "is out of the range of a 64-bit integer";
     let (negative, digits) = match text {
@@ -40,7 +40,7 @@ pub(super) fn integer(text: &[u8]) -> Result<i64, Fault> {
 
 /// A number of a floating type, correctly rounded. `inf`, `infinity` and `nan` in any letter case, with a sign or without, are
 /// those values; a finite number too large for the type is refused.
-pub(super) fn float<F: std::str::FromStr + Into<f64> + Copy>(text: &[u8], range: Fault) -> Result<F, Fault> {
+pub(crate) fn float<F: std::str::FromStr + Into<f64> + Copy>(text: &[u8], range: Fault) -> Result<F, Fault> {
     const FORM: Fault = "is not a number";
     if text.is_empty() {
         return Err("is empty; a number is expected");
@@ -54,7 +54,7 @@ pub(super) fn float<F: std::str::FromStr + Into<f64> + Copy>(text: &[u8], range:
 }
 
 /// A truth value: `0`, `1`, `false`, `true`, `f`, `t` in any letter case, or a single byte 0 or 1, as MySQL dumps `BIT(1)`.
-pub(super) fn boolean(text: &[u8]) -> Result<bool, Fault> {
+pub(crate) fn boolean(text: &[u8]) -> Result<bool, Fault> {
     match text {
         b"0" | b"\0" => Ok(false),
         b"1" | b"\x01" => Ok(true),
@@ -65,7 +65,7 @@ pub(super) fn boolean(text: &[u8]) -> Result<bool, Fault> {
 }
 
 /// Bytes from pairs of hexadecimal digits, with or without `0x` or `\x` before them.
-pub(super) fn hexadecimal(text: &[u8], bytes: &mut Vec<u8>) -> Result<(), Fault> {
+pub(crate) fn hexadecimal(text: &[u8], bytes: &mut Vec<u8>) -> Result<(), Fault> {
     const FORM: Fault = "is not pairs of hexadecimal digits";
     let digits = match text {
         [b'0' | b'\\', b'x' | b'X', rest @ ..] => rest,
@@ -85,7 +85,7 @@ pub(super) fn hexadecimal(text: &[u8], bytes: &mut Vec<u8>) -> Result<(), Fault>
 /// Microseconds since 1970-01-01T00:00:00 UTC of an ISO 8601 moment: `YYYY-MM-DD`, then optionally `T` or a space and `hh:mm`,
 /// `hh:mm:ss` or with a fraction of up to 9 digits (what is below a microsecond is dropped), then optionally `Z` or an offset
 /// `+hh:mm`. A moment without an offset is UTC. The leap second `:60` is the first second of the next minute.
-pub(super) fn timestamp(text: &[u8]) -> Result<i64, Fault> {
+pub(crate) fn timestamp(text: &[u8]) -> Result<i64, Fault> {
     const FORM: Fault = "is not a moment; write it as 2026-07-25T01:02:03.456";
     parse_timestamp(text).ok_or(FORM)
 }

@@ -271,6 +271,8 @@ pub enum AdqlCommand {
         #[arg(long, value_name = "SIGNATURE")]
         udf: Vec<String>,
     },
+    /// Lay out queries on standard input, separated by a line `;;`; comments are not kept
+    Format,
 }
 
 /// Which server to ask.

@@ -140,6 +140,7 @@ impl Server {
             channels: Arc::new(channels),
             runtime,
             key_cache: Arc::new(KeyIndexCache::new(settings.czar.key_cache_bytes)),
+            clock: Arc::clone(&clock),
             settings: query_settings(settings),
         }));
         let ingest_settings = qserv_ingest::Settings {
@@ -150,6 +151,9 @@ impl Server {
         let ingest = Ingest::new(catalog.clone(), store, ingest_settings, Arc::clone(&clock))?;
         // A SQLite file has one czar, so whatever is open is left from one that died.
         let is_alone = settings.czar.catalog_url.is_none();
+        if is_alone {
+            catalog.expire_temporary().await?;
+        }
         let aborted = ingest.recover(is_alone).await?;
         if aborted > 0 {
             tracing::info!(aborted, "undid loads that an earlier run left unfinished");
@@ -195,6 +199,7 @@ impl Server {
         let parts = qserv_tap::Parts {
             service: self.queries(),
             catalog: self.catalog.clone(),
+            tables: Arc::new(qserv_loaders::TableFiles),
             clock: Arc::clone(&self.clock),
             is_alone: self.is_alone,
         };
@@ -280,6 +285,7 @@ fn query_settings(settings: &Settings) -> QuerySettings {
         timeout: Duration::from_secs(query.timeout_s),
         max_replans: query.max_replans,
         max_text_bytes: query.max_text_bytes,
+        max_upload_bytes: query.max_upload_bytes,
     }
 }
 
@@ -289,6 +295,7 @@ fn tap_settings(settings: &Settings, data_dir: &Path) -> TapSettings {
         |signature: qserv_udfs::Signature| Function { signature: signature.form, description: signature.description };
     TapSettings {
         results_dir: data_dir.join(&settings.tap.results_dir),
+        scratch_dir: data_dir.join(&settings.tap.scratch_dir),
         functions: qserv_udfs::signatures().into_iter().map(function).collect(),
         ..settings.tap.clone()
     }

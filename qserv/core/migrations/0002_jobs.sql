@@ -15,6 +15,9 @@ CREATE TABLE jobs (
     -- The request's parameters: a JSON array of pairs.
     parameters TEXT NOT NULL,
     parameter_bytes BIGINT NOT NULL,
+    -- Files that came with it: a JSON array, empty when it has run.
+    uploads TEXT NOT NULL,
+    upload_bytes BIGINT NOT NULL,
     run_time_s BIGINT NOT NULL,
     created_unix_ms BIGINT NOT NULL,
     destruction_unix_ms BIGINT NOT NULL,

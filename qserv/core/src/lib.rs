@@ -6,7 +6,7 @@
 //! - [`catalog`]: what is loaded, where it is, and what is visible, in SQL.
 //! - [`index`]: the key index, key → chunk.
 //! - [`store`]: where segments are kept.
-//! - [`query`]: the door through which protocols ask questions.
+//! - [`query`]: the door through which protocols ask questions; [`upload`]: tables that come with them.
 //! - [`error`]: the one error; [`clock`]: the time.
 //!
 //! Absent: DataFusion, HTTP, any protocol. The arrow goes the other way.
@@ -20,5 +20,6 @@ pub mod query;
 pub mod schema;
 pub mod sky;
 pub mod store;
+pub mod upload;
 
 pub use error::{Error, ErrorKind, Result};

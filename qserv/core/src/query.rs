@@ -11,6 +11,7 @@ use futures::stream::BoxStream;
 
 use crate::catalog::Snapshot;
 use crate::error::Result;
+use crate::upload::Upload;
 
 /// Keys of the Arrow field metadata in which a result column carries its VO description.
 pub mod field_metadata {
@@ -52,6 +53,8 @@ pub struct QueryRequest {
     pub explain: bool,
     /// Where the service says how far it is, from before the first row on.
     pub progress: Arc<QueryProgress>,
+    /// Tables that are there for this query alone.
+    pub uploads: Vec<Upload>,
 }
 
 impl QueryRequest {

@@ -40,6 +40,15 @@ pub mod paths {
     use crate::catalog::SegmentRole;
     use crate::partition::ChunkId;
 
+    /// The folder of what queries keep on workers while they run: rows of tables that users uploaded. No database has this name.
+    pub const TEMPORARY: &str = "tap_upload";
+
+    /// The path of a temporary segment. `name` is unique in the cluster.
+    #[must_use]
+    pub fn temporary(name: &str) -> String {
+        format!("{TEMPORARY}/{name}.parquet")
+    }
+
     /// The path of a segment. `chunk` is the order and cell of its chunk, `None` for replicated tables and key indexes.
     /// `name` is unique in the cluster.
     ///

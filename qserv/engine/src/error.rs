@@ -39,14 +39,15 @@ fn classify(error: &DataFusionError) -> Option<Error> {
             "the query needs more memory than it may use; ask for less, or raise the setting query.memory_bytes",
         )),
         DataFusionError::ObjectStore(inner) => Some(inside(inner.as_ref()).unwrap_or_else(|| store(inner))),
-        DataFusionError::ParquetError(inner) => {
-            Some(inside(inner.as_ref()).unwrap_or_else(|| Error::data("a stored file is damaged")))
-        }
+        DataFusionError::ParquetError(inner) => Some(inside(inner.as_ref()).unwrap_or_else(|| parquet(inner.as_ref()))),
         DataFusionError::IoError(_) => Some(Error::unavailable("stored data could not be read")),
-        DataFusionError::NotImplemented(_) => Some(Error::invalid("the query uses something that is not supported")),
+        DataFusionError::NotImplemented(text) => Some(absent(text)),
         DataFusionError::Plan(text) => Some(plan(text)),
         DataFusionError::SchemaError(..) => {
-            Some(Error::invalid("a column named in the query does not exist or its name is ambiguous"))
+            // Names are resolved before: what the planner misses here, it lost on the way through sub-queries.
+            Some(Error::invalid(
+                "this form of sub-query cannot be answered: it names a column of a query further out than the one around it",
+            ))
         }
         DataFusionError::SQL(..) => Some(Error::invalid("the query could not be understood")),
         DataFusionError::Execution(text) => Some(execution(text)),
@@ -103,25 +104,86 @@ fn execution(text: &str) -> Error {
     {
         return lost_worker();
     }
-    if text.contains("Scalar subquery returned more than one row") {
-        return Error::invalid("a sub-query used as a value returned more than one row");
-    }
-    Error::internal("the query failed while it ran: a fault of the service, which has been logged")
+    of_values(text).unwrap_or_else(|| {
+        Error::internal("the query failed while it ran: a fault of the service, which has been logged")
+    })
 }
 
+/// What values of the query's own can do wrong while it runs: how the engine's text tells it, in lower case, and what the user reads.
+const OF_VALUES: &[(&str, &str)] = &[
+    ("more than one row", "a sub-query used as a value returned more than one row"),
+    ("divide by zero", "division by zero"),
+    ("square root of a negative", "the square root of a negative number cannot be computed"),
+    ("negative count not allowed", "the length of a part of a text cannot be negative"),
+    ("negative substring length", "the length of a part of a text cannot be negative"),
+    ("overflow", "a number grew beyond the range of its type"),
+    ("is too large to store", "a number grew beyond the range of its type"),
+    ("exceeds the representable", "a number grew beyond the range of its type"),
+    ("out of range", "a number grew beyond the range of its type"),
+    ("cannot cast", "a value cannot be converted to the type asked for"),
+    ("can't cast", "a value cannot be converted to the type asked for"),
+    ("casterror", "a value cannot be converted to the type asked for"),
+    ("cast error", "a value cannot be converted to the type asked for"),
+    ("error parsing", "a value cannot be converted to the type asked for"),
+    ("parseerror", "a value cannot be converted to the type asked for"),
+    ("parser error", "a value cannot be converted to the type asked for"),
+    ("expected an integer value", "a whole number that is written out must stand where the function takes one"),
+    ("requires a positive integer", "a whole number that is written out must stand where the function takes one"),
+];
+
+fn of_values(text: &str) -> Option<Error> {
+    said(OF_VALUES, text).map(Error::invalid)
+}
+
+/// What the planner refuses and the translation from ADQL has let through.
+const OF_PLANS: &[(&str, &str)] = &[
+    (
+        "correlated scalar subquery must be aggregated",
+        "a sub-query that stands for a value and names a column of the query around it must be an aggregate, such as MAX: \
+         it has to give one row",
+    ),
+    (
+        "correlated scalar subquery can only",
+        "a sub-query that names a column of the query around it cannot stand for a value here; join a query in FROM",
+    ),
+    ("correlated", "a sub-query of this form cannot name a column of the query around it; join a query in FROM"),
+    ("subquery", "this form of sub-query cannot be answered; join a query in FROM"),
+    ("window frame", "the bounds of a window do not fit each other"),
+    ("range requires", "the bounds of a window do not fit its ORDER BY"),
+    ("group by", "a column of the select list is neither grouped nor inside an aggregate function"),
+    ("aggregat", "a column of the select list is neither grouped nor inside an aggregate function"),
+    ("arithmetic expression", "two values of these types cannot be combined by an operator"),
+    ("incompatible inputs for union", "the columns on both sides of a set operation do not have the same type"),
+    ("comparison operation", "two values of these types cannot be compared"),
+    ("failed to match any signature", "a function does not take values of these types"),
+    ("no function matches", "a function does not take values of these types"),
+    ("coerc", "types in the query do not fit each other"),
+    ("type", "types in the query do not fit each other"),
+    ("cannot infer", "types in the query do not fit each other"),
+];
+
 fn plan(text: &str) -> Error {
-    // The parts of DataFusion's planner messages that tell what is wrong in the query's own terms.
+    let known = of_values(text).or_else(|| said(OF_PLANS, text).map(Error::invalid));
+    known.unwrap_or_else(|| Error::invalid("the query has a form that cannot be answered"))
+}
+
+/// What is implemented nowhere in the engine.
+const OF_ABSENT: &[(&str, &str)] = &[
+    ("scalarsubquery", "this form of sub-query cannot be answered; join a query in FROM"),
+    ("insubquery", "IN with a query cannot stand here; join a query in FROM"),
+    ("exists", "EXISTS cannot stand here; join a query in FROM"),
+    ("cast from", "a value cannot be converted to the type asked for"),
+    ("literal types", "a whole number that is written out must stand where the function takes one"),
+];
+
+fn absent(text: &str) -> Error {
+    Error::invalid(said(OF_ABSENT, text).unwrap_or("the query uses something that is not supported"))
+}
+
+/// The first entry whose text occurs.
+fn said(table: &[(&'static str, &'static str)], text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
-    let message = if lower.contains("group by") || lower.contains("aggregat") {
-        "a column of the select list is neither grouped nor inside an aggregate function"
-    } else if lower.contains("coerc") || lower.contains("type") || lower.contains("cannot infer") {
-        "types in the query do not fit each other"
-    } else if lower.contains("correlated") || lower.contains("subquery") {
-        "this form of sub-query is not supported"
-    } else {
-        "the query cannot be planned as it is written"
-    };
-    Error::invalid(message)
+    table.iter().find(|(part, _)| lower.contains(part)).map(|(_, message)| *message)
 }
 
 fn arrow(error: &ArrowError) -> Error {
@@ -135,11 +197,22 @@ fn arrow(error: &ArrowError) -> Error {
             external(inner.as_ref()).unwrap_or_else(|| Error::unavailable("stored data could not be read"))
         }
         ArrowError::IoError(..) | ArrowError::IpcError(_) => lost_worker(),
-        _ => Error::new(
-            ErrorKind::Internal,
-            "the query failed while it ran: a fault of the service, which has been logged",
-        ),
+        other => of_values(&other.to_string()).unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                "the query failed while it ran: a fault of the service, which has been logged",
+            )
+        }),
     }
+}
+
+/// An error of reading Parquet. Filters run inside of the reader, so that it may be one of a value.
+fn parquet(error: &(dyn std::error::Error + 'static)) -> Error {
+    let text = error.to_string();
+    if text.contains("Error evaluating filter predicate") {
+        return execution(&text);
+    }
+    Error::data("a stored file is damaged")
 }
 
 fn store(error: &object_store::Error) -> Error {
@@ -169,6 +242,28 @@ mod tests {
         let error = from_datafusion(DataFusionError::Plan("Error during planning: Projection xyz".to_owned()));
         assert!(!error.to_string().contains("xyz"));
         assert!(error.to_log().contains("xyz"));
+    }
+
+    #[test]
+    fn values_are_no_damage_and_no_fault_of_the_service() {
+        let filter = "External: Compute error: Error evaluating filter predicate: ArrowError(CastError(\"Cannot cast string 'g'\"))";
+        let errors = [
+            DataFusionError::ParquetError(Box::new(parquet::errors::ParquetError::General(filter.to_owned()))),
+            DataFusionError::Execution("Cannot cast Timestamp(s) value 5 to Timestamp(ns)".to_owned()),
+            DataFusionError::ArrowError(
+                Box::new(ArrowError::ComputeError("Int64Array overflow on abs(-9)".to_owned())),
+                None,
+            ),
+            DataFusionError::NotImplemented("Physical plan does not support logical expression Exists(..)".to_owned()),
+            DataFusionError::Plan("Correlated scalar subquery must be aggregated to return at most one row".to_owned()),
+        ];
+        let words = ["converted", "converted", "beyond the range", "EXISTS", "must be an aggregate"];
+        for (error, word) in errors.into_iter().zip(words) {
+            let error = from_datafusion(error);
+            assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains(word), "{error}");
+        }
+        let damaged = parquet::errors::ParquetError::General("bad magic".to_owned());
+        assert_eq!(from_datafusion(DataFusionError::ParquetError(Box::new(damaged))).kind(), ErrorKind::Data);
     }
 
     #[test]

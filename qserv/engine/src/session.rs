@@ -89,22 +89,27 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 /// A session with all our functions, not yet told of any worker.
 #[must_use]
 pub fn builder(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionStateBuilder {
-    SessionStateBuilder::new()
+    let mut builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_physical_optimizer_rules(physical_rules())
-        .with_scalar_functions_added(qserv_udfs::all())
+        .with_functions_added();
+    *builder.analyzer() = Some(qserv_udfs::arithmetic::analyzer());
+    builder
 }
 
-/// Adds functions to a builder's own list, which `with_scalar_functions` would replace.
+/// Adds our functions to a builder's own lists, which `with_scalar_functions` and `with_aggregate_functions` would replace.
 trait AddFunctions {
-    fn with_scalar_functions_added(self, functions: Vec<Arc<datafusion::logical_expr::ScalarUDF>>) -> Self;
+    fn with_functions_added(self) -> Self;
 }
 
 impl AddFunctions for SessionStateBuilder {
-    fn with_scalar_functions_added(mut self, functions: Vec<Arc<datafusion::logical_expr::ScalarUDF>>) -> Self {
-        self.scalar_functions().get_or_insert_default().extend(functions);
+    fn with_functions_added(mut self) -> Self {
+        let functions = self.scalar_functions().get_or_insert_default();
+        functions.extend(qserv_udfs::all());
+        functions.extend(qserv_udfs::arithmetic::functions());
+        self.aggregate_functions().get_or_insert_default().extend(qserv_udfs::aggregates());
         self
     }
 }
@@ -126,10 +131,6 @@ impl WorkerSession {
 #[async_trait]
 impl WorkerSessionBuilder for WorkerSession {
     async fn build_session_state(&self, context: WorkerQueryContext) -> Result<SessionState> {
-        Ok(context
-            .builder
-            .with_scalar_functions_added(qserv_udfs::all())
-            .with_distributed_channel_resolver(Arc::clone(&self.channels))
-            .build())
+        Ok(context.builder.with_functions_added().with_distributed_channel_resolver(Arc::clone(&self.channels)).build())
     }
 }

@@ -84,8 +84,7 @@ impl Store {
         file.room.grow(bytes.len() as u64);
         let used = self.kept_bytes.load(Ordering::Relaxed) + self.writing_bytes.load(Ordering::Relaxed);
         if used > self.limit_bytes {
-            return Err(Error::limit("there is no room for more results; delete jobs that are no longer needed")
-                .with("limit_bytes", self.limit_bytes));
+            return Err(self.full());
         }
         file.file.put(bytes).await.map_err(cannot_write)
     }
@@ -100,6 +99,39 @@ impl Store {
             .await
             .map_err(|error| Error::unavailable("the result cannot be stored").caused_by(error))?;
         Ok(file.room)
+    }
+
+    /// Puts a copy of a file of this machine into the store.
+    ///
+    /// # Errors
+    /// `Limit` if there is no room for it, `Unavailable` if the store does not take it.
+    pub(crate) async fn adopt(&self, file: &std::path::Path, bytes: u64, path: &str) -> Result<()> {
+        let used = self.kept_bytes.load(Ordering::Relaxed) + self.writing_bytes.load(Ordering::Relaxed);
+        if used.saturating_add(bytes) > self.limit_bytes {
+            return Err(self.full());
+        }
+        let target = self.file(path);
+        let copied = async {
+            if let Some(folder) = target.parent() {
+                tokio::fs::create_dir_all(folder).await?;
+            }
+            // On one disk both are one file, which is there until both names are gone.
+            match tokio::fs::hard_link(file, &target).await {
+                Ok(()) => Ok(()),
+                Err(_) => tokio::fs::copy(file, &target).await.map(|_| ()),
+            }
+        };
+        copied.await.map_err(|error| Error::unavailable("the upload cannot be stored").caused_by(error))
+    }
+
+    /// Where a file is on this machine.
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    fn full(&self) -> Error {
+        Error::limit("there is no room for more results; delete jobs that are no longer needed")
+            .with("limit_bytes", self.limit_bytes)
     }
 
     /// The length of a file; `None` if there is none.
@@ -259,8 +291,14 @@ mod tests {
         assert_eq!(first.bytes(), 5);
         assert_eq!(put(&store, "b/1", b"67").await.err().unwrap().kind(), ErrorKind::Limit);
         assert_eq!(store.length("b/1").await.unwrap(), None, "a file that was not finished is not there");
+        let upload = folder.path().join("upload");
+        std::fs::write(&upload, "89").unwrap();
+        assert_eq!(store.adopt(&upload, 2, "c/1.upload").await.unwrap_err().kind(), ErrorKind::Limit);
         drop(first);
         put(&store, "b/1", b"67").await.unwrap();
+        store.adopt(&upload, 2, "c/1.upload").await.unwrap();
+        std::fs::remove_file(&upload).unwrap();
+        assert_eq!(std::fs::read(store.file("c/1.upload")).unwrap(), b"89");
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Jobs {
     /// `NotFound` if the job has no result, `Invalid` for a format that is not known, and those of reading it.
     pub(super) async fn fetch(&self, job: &Job, parameters: &Parameters, headers: &HeaderMap) -> Result<Response> {
         let result = job.result.as_ref().ok_or_else(|| no_result(job))?;
-        let mut question = Question::read(&Parameters::from_stored(job.parameters.clone()), &self.settings)?;
+        let mut question =
+            Question::read(&Parameters::from_stored(job.parameters.clone(), Vec::new()), &self.settings)?;
         let own = question.output;
         let asked = match parameters.one("RESPONSEFORMAT")? {
             Some(format) => Some(format),

@@ -77,7 +77,7 @@ const UNUSED_PHASES: [&str; 4] = ["HELD", "SUSPENDED", "UNKNOWN", "ARCHIVED"];
 
 async fn create(State(tap): State<Arc<Tap>>, request: Request) -> Answer {
     let (base_url, client) = (tap.base_url(&request), tap.client(&request));
-    let asked = JobRequest::read(&Parameters::read(request).await?)?;
+    let asked = JobRequest::read(&Parameters::read_with_files(request, &tap).await?)?;
     let job = tap.jobs.create(&client, asked).await?;
     Ok(see_other(&job_url(&base_url, &job.id)))
 }
@@ -95,7 +95,7 @@ async fn phase(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Req
 async fn change(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
     let (base_url, client) = (tap.base_url(&request), tap.client(&request));
     let job = tap.jobs.get(&client, &id).await?;
-    let asked = JobRequest::read(&Parameters::read(request).await?)?;
+    let asked = JobRequest::read(&Parameters::read_with_files(request, &tap).await?)?;
     if asked.delete {
         tap.jobs.delete(&id).await?;
         return Ok(see_other(&format!("{base_url}/async")));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use qserv_core::catalog::{Catalog, Job, JobFilter, JobLimits, JobPhase, JobProgress, JobSummary};
+use qserv_core::catalog::{Catalog, Job, JobFilter, JobLimits, JobPhase, JobProgress, JobSummary, JobUpload};
 use qserv_core::clock::SharedClock;
 use qserv_core::query::{QueryProgress, QueryService};
 use qserv_core::{Error, ErrorKind, Result};
@@ -18,12 +18,24 @@ use super::request::{JobRequest, Step, after};
 use crate::client::Client;
 use crate::results::Store;
 use crate::settings::TapSettings;
+use crate::upload::{SpooledFile, Uploads};
 
 /// How often a waiting request looks for changes that other czars made.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Changes that a waiting request may be behind before it looks for itself.
 const CHANGES: usize = 1_024;
+
+/// What jobs are made of; all of it comes from outside.
+pub(crate) struct Parts {
+    pub(crate) service: Arc<dyn QueryService>,
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Arc<Store>,
+    pub(crate) uploads: Arc<Uploads>,
+    pub(crate) settings: Arc<TapSettings>,
+    pub(crate) clock: SharedClock,
+    pub(crate) stopping: CancellationToken,
+}
 
 /// The jobs of a service.
 pub(crate) struct Jobs {
@@ -32,6 +44,7 @@ pub(crate) struct Jobs {
     pub(super) clock: SharedClock,
     pub(super) catalog: Catalog,
     pub(super) store: Arc<Store>,
+    pub(super) uploads: Arc<Uploads>,
     /// This process's name in leases.
     pub(super) runner: String,
     /// What runs in this process.
@@ -73,21 +86,16 @@ impl Counters {
 }
 
 impl Jobs {
-    /// The jobs of a catalog, their results in a store.
-    pub(crate) fn new(
-        service: Arc<dyn QueryService>,
-        catalog: Catalog,
-        store: Arc<Store>,
-        settings: Arc<TapSettings>,
-        clock: SharedClock,
-        stopping: CancellationToken,
-    ) -> Self {
+    /// The jobs of a catalog.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { service, catalog, store, uploads, settings, clock, stopping } = parts;
         Self {
             service,
             settings,
             clock,
             catalog,
             store,
+            uploads,
             runner: uuid::Uuid::new_v4().simple().to_string(),
             running: Mutex::default(),
             wake: Notify::new(),
@@ -111,9 +119,20 @@ impl Jobs {
             after(now, settings.default_retention_s.min(settings.hard_retention_s)),
         );
         job.owner.clone_from(&client.owner);
-        request.apply(&mut job, settings, now)?;
+        if request.files.is_empty() {
+            request.apply(&mut job, settings, now)?;
+            self.catalog.add_job(&job, &self.limits()).await?;
+            self.changed(&job.id);
+            return Ok(job);
+        }
+        // The row comes before the files, so that no sweep takes them for nobody's; and the job waits for its turn when all is there.
+        let (first, later) = request.split();
+        first.apply(&mut job, settings, now)?;
         self.catalog.add_job(&job, &self.limits()).await?;
-        self.changed(&job.id);
+        if let Err(error) = self.update(&job, later).await {
+            self.delete(&job.id).await?;
+            return Err(error);
+        }
         Ok(job)
     }
 
@@ -145,15 +164,48 @@ impl Jobs {
     /// `Conflict` if the job's phase forbids it, `Limit` if its parameters take too much room.
     pub(super) async fn update(&self, job: &Job, request: JobRequest) -> Result<()> {
         let (now, settings, step) = (self.clock.unix_ms(), Arc::clone(&self.settings), request.step);
-        let change = move |job: &mut Job| request.apply(job, &settings, now);
-        self.catalog.change_job(&job.id, &self.limits(), change).await?.ok_or_else(no_such_job)?;
+        let kept = self.keep(job, &request.files).await?;
+        let uploads = kept.clone();
+        let change = move |job: &mut Job| {
+            request.apply(job, &settings, now)?;
+            job.uploads.extend(uploads);
+            Ok(())
+        };
+        let changed = self.catalog.change_job(&job.id, &self.limits(), change).await;
+        if let Err(error) = changed.and_then(|job| job.ok_or_else(no_such_job)) {
+            self.delete_uploads(&kept).await;
+            return Err(error);
+        }
         if step == Some(Step::Abort) {
             self.end_task(&job.id);
+            self.delete_uploads(&job.uploads).await;
         }
         if step.is_some() {
             self.changed(&job.id);
         }
         Ok(())
+    }
+
+    /// Puts files that came with a request where every czar finds them, until the job has run.
+    async fn keep(&self, job: &Job, files: &[(String, Arc<SpooledFile>)]) -> Result<Vec<JobUpload>> {
+        let mut kept = Vec::with_capacity(files.len());
+        for (part, file) in files {
+            let path = format!("{}/{}.upload", job.id, uuid::Uuid::new_v4().simple());
+            let (bytes, media_type) = (file.bytes(), file.media_type().map(str::to_owned));
+            self.look_at_room().await?;
+            if let Err(error) = self.store.adopt(file.path(), bytes, &path).await {
+                self.delete_uploads(&kept).await;
+                return Err(error);
+            }
+            kept.push(JobUpload { part: part.clone(), media_type, path, bytes });
+        }
+        Ok(kept)
+    }
+
+    pub(super) async fn delete_uploads(&self, uploads: &[JobUpload]) {
+        for upload in uploads {
+            self.store.delete(&upload.path).await;
+        }
     }
 
     /// Ends a job and forgets it and its files.

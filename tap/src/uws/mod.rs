@@ -3,7 +3,7 @@
 //! The life of a job:
 //!
 //! 1. `POST /tap/async` ([`http`]) reads what is asked ([`request`]) and makes the job a row of the catalog ([`Jobs::create`]). With
-//!    `PHASE=RUN`, then or later, it is QUEUED.
+//!    `PHASE=RUN`, then or later, it is QUEUED. Tables that came with it go into the store of results.
 //! 2. [`Jobs::run`], which each czar runs from its start to its end, claims the job that waits longest, under a lease in the
 //!    catalog, and answers its question into a file of the store of results ([`work`]). While it runs the lease is renewed, and with it
 //!    what others see of its progress.
@@ -24,4 +24,4 @@ mod request;
 mod work;
 
 pub(crate) use http::routes;
-pub(crate) use jobs::Jobs;
+pub(crate) use jobs::{Jobs, Parts};

@@ -1,11 +1,14 @@
 //! What a POST to a job, or to the list of jobs, asks.
 
+use std::sync::Arc;
+
 use qserv_core::catalog::{Job, JobPhase};
 use qserv_core::{Error, Result};
 
 use crate::moment;
 use crate::parameters::Parameters;
 use crate::settings::TapSettings;
+use crate::upload::SpooledFile;
 
 /// Parameters that steer a job and are no part of its question.
 const CONTROLS: [&str; 5] = ["PHASE", "ACTION", "EXECUTIONDURATION", "DESTRUCTION", "WAIT"];
@@ -18,13 +21,15 @@ pub(super) enum Step {
 }
 
 /// A request, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct JobRequest {
     /// Parameters of the query to set.
     question: Vec<(String, String)>,
     /// Run time in seconds; zero asks for no bound.
     run_time_s: Option<u64>,
     destruction_unix_ms: Option<i64>,
+    /// Files by the names of their parts.
+    pub(super) files: Vec<(String, Arc<SpooledFile>)>,
     pub(super) step: Option<Step>,
     pub(super) delete: bool,
 }
@@ -59,22 +64,38 @@ impl JobRequest {
             question: question.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             run_time_s: run_time_s.transpose()?,
             destruction_unix_ms: destruction_unix_ms.transpose()?,
+            files: parameters.files().to_vec(),
             step,
             delete,
         })
     }
 
-    /// Changes a job as asked.
+    /// What makes a job, and what can only be done to one that is there: adding its files, and starting it.
+    pub(super) fn split(self) -> (Self, Self) {
+        let later = Self {
+            question: Vec::new(),
+            run_time_s: None,
+            destruction_unix_ms: None,
+            files: self.files,
+            step: self.step,
+            delete: false,
+        };
+        (Self { files: Vec::new(), step: None, ..self }, later)
+    }
+
+    /// Changes a job as asked. Its files are the caller's to keep.
     ///
     /// # Errors
     /// `Conflict` if the job's phase forbids it.
     pub(super) fn apply(self, job: &mut Job, settings: &TapSettings, now_unix_ms: i64) -> Result<()> {
-        if job.phase != JobPhase::Pending && (self.run_time_s.is_some() || !self.question.is_empty()) {
+        let sets = self.run_time_s.is_some() || !self.question.is_empty() || !self.files.is_empty();
+        if job.phase != JobPhase::Pending && sets {
             return Err(Error::conflict("a job's parameters can be changed in phase PENDING only")
                 .with("phase", job.phase.name()));
         }
-        // New values take the place of all older ones of their name.
-        job.parameters.retain(|(name, _)| !self.question.iter().any(|(replaced, _)| replaced == name));
+        // New values take the place of all older ones of their name; UPLOAD adds to what is there, as TAP wants it.
+        job.parameters
+            .retain(|(name, _)| name == "UPLOAD" || !self.question.iter().any(|(replaced, _)| replaced == name));
         job.parameters.extend(self.question);
         job.run_id = job.parameters.iter().rev().find(|(name, _)| name == "RUNID").map(|(_, value)| value.clone());
         if let Some(asked) = self.run_time_s {
@@ -100,6 +121,7 @@ impl JobRequest {
                 if job.phase.is_active() {
                     job.phase = JobPhase::Aborted;
                     job.ended_unix_ms = Some(now_unix_ms);
+                    job.uploads.clear();
                 }
             }
         }

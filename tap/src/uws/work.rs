@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt;
-use qserv_core::catalog::{Job, JobFailure, JobOutcome, JobProgress, JobResult};
+use qserv_core::catalog::{Job, JobFailure, JobOutcome, JobProgress, JobResult, JobUpload};
 use qserv_core::query::{QueryRequest, QueryResult};
 use qserv_core::{Error, Result};
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use crate::account::Account;
 use crate::parameters::Parameters;
 use crate::question::Question;
 use crate::results::{ArrowFileWriter, Room, Summary};
+use crate::upload::SpooledFile;
 
 /// How often a czar looks whether its jobs are still wanted and whether others wait: an ABORT that another czar was sent ends the
 /// work within this time.
@@ -178,6 +179,9 @@ impl Jobs {
         }
         let is_ours = self.tell_end(&job, &outcome, &progress).await;
         self.running().remove(&job.id);
+        if is_ours {
+            self.delete_uploads(&job.uploads).await;
+        }
         if !is_ours || !matches!(outcome, JobOutcome::Completed(_)) {
             self.store.delete(&path).await;
         }
@@ -202,9 +206,16 @@ impl Jobs {
 
     /// Answers a job's question into a file.
     async fn answer(&self, job: &Job, path: &str, counters: &Counters) -> Result<(JobResult, Room)> {
-        let question = Question::read(&Parameters::from_stored(job.parameters.clone()), &self.settings)?;
+        let kept = |upload: &JobUpload| {
+            let file = SpooledFile::kept(self.store.file(&upload.path), upload.media_type.clone());
+            (upload.part.clone(), Arc::new(file))
+        };
+        let files = job.uploads.iter().map(kept).collect();
+        let parameters = Parameters::from_stored(job.parameters.clone(), files);
+        let question = Question::read(&parameters, &self.settings)?;
+        let uploads = self.uploads.of(&parameters).await?;
         self.look_at_room().await?;
-        let request = QueryRequest { progress: Arc::clone(&counters.query), ..question.request() };
+        let request = QueryRequest { progress: Arc::clone(&counters.query), ..question.request(uploads) };
         let QueryResult { schema, mut batches, warnings, overflow, .. } = self.service.query(request).await?;
         if question.max_rows == Some(0) {
             // Metadata only: the query need not run.

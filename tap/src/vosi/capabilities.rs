@@ -6,6 +6,7 @@ use crate::settings::TapSettings;
 use crate::xml::XmlWriter;
 
 const FEATURES: &str = "ivo://ivoa.net/std/TAPRegExt#features-";
+const UPLOAD_METHOD: &str = "ivo://ivoa.net/std/TAPRegExt#upload-";
 
 /// The standards whose whole interface is one address below `/tap`.
 const PLAIN: [(&str, &str); 3] = [
@@ -51,9 +52,17 @@ pub(super) fn document(settings: &TapSettings, base_url: &str) -> Vec<u8> {
         }
         xml.close();
     }
+    let uploads = &settings.uploads;
+    for (method, is_taken) in [("inline", true), ("http", uploads.from_urls), ("https", uploads.from_urls)] {
+        if is_taken && uploads.max_bytes > 0 {
+            xml.empty("uploadMethod", &[("ivo-id", &format!("{UPLOAD_METHOD}{method}"))]);
+        }
+    }
     put_bound(&mut xml, "retentionPeriod", &[], Some(settings.default_retention_s), Some(settings.hard_retention_s));
     put_bound(&mut xml, "executionDuration", &[], Some(settings.default_run_time_s), Some(settings.hard_run_time_s));
     put_bound(&mut xml, "outputLimit", &[("unit", "row")], settings.default_max_rows, settings.hard_max_rows);
+    let most = Some(uploads.max_bytes).filter(|most| *most > 0);
+    put_bound(&mut xml, "uploadLimit", &[("unit", "byte")], None, most);
     xml.finish();
     out
 }

@@ -79,7 +79,7 @@ impl ResultWriter for VotableWriter {
         xml.empty("INFO", &[("name", "QUERY_STATUS"), ("value", "OK")]);
         xml.empty("INFO", &[("name", "QUERY"), ("value", &self.header.query)]);
         for warning in &self.header.warnings {
-            xml.empty("INFO", &[("name", "WARNING"), ("value", warning)]);
+            xml.empty("INFO", &[("name", "warning"), ("value", warning)]);
         }
         out.extend_from_slice(b"<TABLE name=\"result\">\n");
         let style = self.null_style();

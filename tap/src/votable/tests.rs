@@ -55,7 +55,7 @@ fn writes_tabledata() {
 <RESOURCE type="results">
 <INFO name="QUERY_STATUS" value="OK"/>
 <INFO name="QUERY" value="SELECT &quot;a&quot; &lt; 1"/>
-<INFO name="WARNING" value="mind the gap"/>
+<INFO name="warning" value="mind the gap"/>
 <TABLE name="result">
 <FIELD name="ra" datatype="double" unit="deg" ucd="pos.eq.ra" utype="a:b">
 <DESCRIPTION>Right &lt;ascension&gt;</DESCRIPTION>

@@ -19,6 +19,7 @@ use http_body_util::BodyExt;
 use qserv_core::catalog::{Catalog, Snapshot, SnapshotId};
 use qserv_core::clock::Clock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService};
+use qserv_core::upload::{TableReader, TableRows, UploadFile};
 use qserv_core::{Error, ErrorKind, Result};
 use qserv_tap::{Parts, TapService, TapSettings};
 use tokio::runtime::{Handle, Runtime};
@@ -156,6 +157,20 @@ impl Drop for Counted {
     }
 }
 
+/// Reads files whose lines are numbers: a table of one column `n`.
+#[derive(Debug)]
+struct Lines;
+
+impl TableReader for Lines {
+    fn open(&self, file: UploadFile<'_>) -> Result<TableRows> {
+        let text = std::fs::read_to_string(file.path).unwrap();
+        let numbers = text.lines().map(|line| line.parse::<i64>().map_err(|_| Error::invalid("not a number")));
+        let numbers: ArrayRef = Arc::new(Int64Array::from(numbers.collect::<Result<Vec<_>>>()?));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        Ok(TableRows { schema: batch.schema(), batches: Box::new(std::iter::once(Ok(batch))) })
+    }
+}
+
 /// A clock that stands still until it is set.
 #[derive(Debug)]
 pub(crate) struct HandClock(AtomicI64);
@@ -184,6 +199,7 @@ pub(crate) struct Server {
     pub(crate) catalog: Catalog,
     /// The folder of results.
     pub(crate) results: Arc<tempfile::TempDir>,
+    pub(crate) scratch: tempfile::TempDir,
     settings: TapSettings,
     running: JoinSet<()>,
 }
@@ -213,15 +229,23 @@ impl Server {
         results: Arc<tempfile::TempDir>,
     ) -> Self {
         let service = Arc::new(service);
-        let settings = TapSettings { results_dir: results.path().to_owned(), ..settings };
-        let parts = Parts { service: service.clone(), catalog: catalog.clone(), clock: clock.clone(), is_alone: true };
+        let scratch = tempfile::tempdir().unwrap();
+        let (results_dir, scratch_dir) = (results.path().to_owned(), scratch.path().to_owned());
+        let settings = TapSettings { results_dir, scratch_dir, ..settings };
+        let parts = Parts {
+            service: service.clone(),
+            catalog: catalog.clone(),
+            tables: Arc::new(Lines),
+            clock: clock.clone(),
+            is_alone: true,
+        };
         let tap = TapService::new(parts, settings.clone()).unwrap();
         let mut running = JoinSet::new();
         if Handle::try_current().is_ok() {
             let tap = tap.clone();
             running.spawn(async move { tap.run_jobs().await });
         }
-        Self { router: tap.router(), tap, service, clock, catalog, results, settings, running }
+        Self { router: tap.router(), tap, service, clock, catalog, results, scratch, settings, running }
     }
 
     /// Another server over the same catalog and results, after this one.

@@ -9,4 +9,5 @@ mod restarts;
 mod round_trip;
 mod streaming;
 mod synchronous;
+mod uploads;
 mod vosi;

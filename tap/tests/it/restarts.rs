@@ -223,7 +223,7 @@ async fn overflow_and_warnings_are_kept() {
         assert_eq!(ended(&server, &job).await, "COMPLETED");
         let document = crate::decode::decode(&result(&server, &job).await);
         assert_eq!((document.rows.len(), document.statuses()), (rows, vec!["OK", "OVERFLOW"]));
-        assert!(document.infos.contains(&("WARNING".to_owned(), "a <warning>".to_owned(), String::new())));
+        assert!(document.infos.contains(&("warning".to_owned(), "a <warning>".to_owned(), String::new())));
     }
 }
 

@@ -44,7 +44,7 @@ async fn answers_in_each_form_of_a_request() {
         assert_eq!(document.serialization, "BINARY2");
         assert_eq!(document.statuses(), ["OK"]);
         assert!(document.infos.contains(&("QUERY".to_owned(), QUERY.to_owned(), String::new())));
-        assert!(document.infos.contains(&("WARNING".to_owned(), "a <warning>".to_owned(), String::new())));
+        assert!(document.infos.contains(&("warning".to_owned(), "a <warning>".to_owned(), String::new())));
         assert_eq!(document.rows.len(), 5);
         assert_eq!(document.rows[4], [Cell::Integer(4), Cell::Double(2.0)]);
     }

@@ -16,7 +16,7 @@ use qserv_czar::{Names, translate};
 use super::Engine;
 use crate::cells;
 
-/// Plain DataFusion with our functions: none of our tables, rules, placement or distribution.
+/// Plain DataFusion with our functions and our arithmetic: none of our tables, rules of distribution or placement.
 #[derive(Clone)]
 pub struct Plain {
     names: Names,
@@ -37,7 +37,11 @@ impl Plain {
             SessionConfig::new().with_target_partitions(2).with_default_catalog_and_schema("plain", "none");
         config.options_mut().execution.skip_physical_aggregate_schema_check = true;
         let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
-        builder.scalar_functions().get_or_insert_default().extend(qserv_udfs::all());
+        let functions = builder.scalar_functions().get_or_insert_default();
+        functions.extend(qserv_udfs::all());
+        functions.extend(qserv_udfs::arithmetic::functions());
+        builder.aggregate_functions().get_or_insert_default().extend(qserv_udfs::aggregates());
+        *builder.analyzer() = Some(qserv_udfs::arithmetic::analyzer());
         let context = SessionContext::new_with_state(builder.build());
         let catalog = Arc::new(MemoryCatalogProvider::new());
         context.register_catalog("plain", Arc::clone(&catalog) as Arc<dyn CatalogProvider>);

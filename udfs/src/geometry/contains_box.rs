@@ -29,6 +29,8 @@ pub(crate) const DEFINITION: Definition = Definition {
         ),
     ])],
     returns: Returns::Boolean,
+    unit: None,
+    ucd: None,
     body: Body::Test { build, rules: TestRules::Adql },
 };
 

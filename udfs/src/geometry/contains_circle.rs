@@ -18,6 +18,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId FROM Object WHERE qserv_contains_circle(ra, decl, 10.0, -5.0, 0.5)",
     forms: &[Form::fixed(&[LON, LAT, CENTER_LON, CENTER_LAT, number("radius", "radius in degrees, not negative")])],
     returns: Returns::Boolean,
+    unit: None,
+    ucd: None,
     body: Body::Test { build, rules: TestRules::Adql },
 };
 

@@ -25,6 +25,8 @@ pub(crate) const DEFINITION: Definition = Definition {
         number("position_angle", "angle of the major axis from north through east, in degrees"),
     ])],
     returns: Returns::Boolean,
+    unit: None,
+    ucd: None,
     body: Body::Test { build, rules: TestRules::Adql },
 };
 

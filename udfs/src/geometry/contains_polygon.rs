@@ -16,6 +16,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId FROM Object WHERE qserv_contains_polygon(ra, decl, 9.0, -6.0, 11.0, -6.0, 10.0, -4.0)",
     forms: &[Form { arguments: &[LON, LAT], vertices: Some(POLYGON_VERTICES) }],
     returns: Returns::Boolean,
+    unit: None,
+    ucd: None,
     body: Body::Test { build, rules: TestRules::Adql },
 };
 

@@ -24,6 +24,8 @@ pub(crate) const DEFINITION: Definition = Definition {
         number("lat2", "latitude of the second position, in degrees"),
     ])],
     returns: Returns::Double,
+    unit: Some("deg"),
+    ucd: Some("pos.angDistance"),
     body: Body::Numbers { check, evaluate },
 };
 

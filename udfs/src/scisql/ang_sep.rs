@@ -35,6 +35,8 @@ pub(crate) const DEFINITION: Definition = Definition {
         ]),
     ],
     returns: Returns::Double,
+    unit: Some("deg"),
+    ucd: Some("pos.angDistance"),
     body: Body::Numbers { check: check_nothing, evaluate },
 };
 

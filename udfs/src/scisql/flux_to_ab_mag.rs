@@ -2,12 +2,9 @@
 
 use arrow::array::ArrayRef;
 
-use super::ab_magnitudes;
+use super::{FLUX_ZERO_POINT, ab_magnitudes};
 use crate::definition::{Audience, Body, Definition, Form, Returns, check_nothing, number};
 use crate::numbers::Numbers;
-
-/// The AB magnitude of a flux of one erg/s/cm2/Hz.
-const ZERO_POINT: f64 = -48.6;
 
 pub(crate) const DEFINITION: Definition = Definition {
     name: "scisql_fluxToAbMag",
@@ -18,9 +15,11 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId, scisql_fluxToAbMag(rFlux * 1e-32) AS r_mag FROM Object",
     forms: &[Form::fixed(&[number("flux", "calibrated flux in erg/s/cm2/Hz")])],
     returns: Returns::Double,
+    unit: Some("mag"),
+    ucd: Some("phot.mag"),
     body: Body::Numbers { check: check_nothing, evaluate },
 };
 
 fn evaluate(numbers: &[Numbers], rows: usize) -> ArrayRef {
-    ab_magnitudes(numbers, rows, ZERO_POINT)
+    ab_magnitudes(numbers, rows, FLUX_ZERO_POINT)
 }

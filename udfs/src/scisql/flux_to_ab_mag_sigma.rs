@@ -16,5 +16,7 @@ pub(crate) const DEFINITION: Definition = Definition {
         number("flux_sigma", "standard deviation of the flux, in the same unit"),
     ])],
     returns: Returns::Double,
+    unit: Some("mag"),
+    ucd: Some("stat.error;phot.mag"),
     body: Body::Numbers { check: check_nothing, evaluate: ab_magnitude_sigmas },
 };

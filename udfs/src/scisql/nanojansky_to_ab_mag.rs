@@ -2,12 +2,9 @@
 
 use arrow::array::ArrayRef;
 
-use super::ab_magnitudes;
+use super::{NANOJANSKY_ZERO_POINT, ab_magnitudes};
 use crate::definition::{Audience, Body, Definition, Form, Returns, check_nothing, number};
 use crate::numbers::Numbers;
-
-/// The AB magnitude of a flux of one nanojansky.
-const ZERO_POINT: f64 = 31.4;
 
 pub(crate) const DEFINITION: Definition = Definition {
     name: "scisql_nanojanskyToAbMag",
@@ -18,9 +15,11 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId, scisql_nanojanskyToAbMag(rFlux) AS r_mag FROM Object",
     forms: &[Form::fixed(&[number("flux", "calibrated flux in nanojansky")])],
     returns: Returns::Double,
+    unit: Some("mag"),
+    ucd: Some("phot.mag"),
     body: Body::Numbers { check: check_nothing, evaluate },
 };
 
 fn evaluate(numbers: &[Numbers], rows: usize) -> ArrayRef {
-    ab_magnitudes(numbers, rows, ZERO_POINT)
+    ab_magnitudes(numbers, rows, NANOJANSKY_ZERO_POINT)
 }

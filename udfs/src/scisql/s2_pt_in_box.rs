@@ -26,6 +26,8 @@ pub(crate) const DEFINITION: Definition = Definition {
         number("lat_max", "northern latitude in degrees"),
     ])],
     returns: Returns::Integer,
+    unit: None,
+    ucd: None,
     body: Body::Test { build, rules: TestRules::SciSql },
 };
 

@@ -18,6 +18,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId FROM Object WHERE scisql_s2PtInCircle(ra, decl, 10.0, -5.0, 0.5) = 1",
     forms: &[Form::fixed(&[LON, LAT, CENTER_LON, CENTER_LAT, number("radius", "radius in degrees, 0 to 180")])],
     returns: Returns::Integer,
+    unit: None,
+    ucd: None,
     body: Body::Test { build, rules: TestRules::SciSql },
 };
 

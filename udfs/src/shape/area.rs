@@ -18,6 +18,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT qserv_area(qserv_circle(ra, decl, 0.01)) AS area FROM Object",
     forms: &[Form::fixed(&[shape("shape", "a geometry")])],
     returns: Returns::Double,
+    unit: Some("deg**2"),
+    ucd: Some("phys.angArea"),
     body: Body::Values { check: check_shapes, evaluate },
 };
 

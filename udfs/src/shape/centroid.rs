@@ -17,6 +17,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT qserv_centroid(qserv_polygon(9.0, -6.0, 11.0, -6.0, 10.0, -4.0)) AS middle FROM Object",
     forms: &[Form::fixed(&[shape("shape", "a geometry")])],
     returns: Returns::Point,
+    unit: Some("deg"),
+    ucd: Some("pos"),
     body: Body::Values { check: check_shapes, evaluate },
 };
 

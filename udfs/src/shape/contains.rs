@@ -16,6 +16,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId FROM Object WHERE qserv_contains(qserv_circle(ra, decl, 0.01), qserv_circle(10.0, -5.0, 1.0))",
     forms: &[Form::fixed(&[shape("inner", "a geometry"), shape("outer", "a geometry")])],
     returns: Returns::Boolean,
+    unit: None,
+    ucd: None,
     body: Body::Values { check: check_shapes, evaluate },
 };
 

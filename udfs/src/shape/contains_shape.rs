@@ -22,6 +22,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId FROM Object WHERE qserv_contains_shape(ra, decl, 'Circle ICRS 10 -5 0.5')",
     forms: &[Form::fixed(&[LON, LAT, shape("shape", "a geometry")])],
     returns: Returns::Boolean,
+    unit: None,
+    ucd: None,
     body: Body::Values { check, evaluate },
 };
 

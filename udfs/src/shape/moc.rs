@@ -21,6 +21,8 @@ pub(crate) const OF_SHAPE: Definition = Definition {
     example: "SELECT qserv_moc(6, qserv_circle(10.0, -5.0, 1.0)) AS map FROM Object",
     forms: &[Form::fixed(&[integer("order", "order of the map's cells, 0 to 29"), shape("shape", "a geometry")])],
     returns: Returns::Text,
+    unit: None,
+    ucd: None,
     body: Body::Values { check: check_order_and_shape, evaluate: of_shape },
 };
 
@@ -33,6 +35,8 @@ pub(crate) const OF_TEXT: Definition = Definition {
     example: "SELECT objectId FROM Object WHERE qserv_contains_shape(ra, decl, qserv_moc_of('0/4'))",
     forms: &[Form::fixed(&[text("text", "a map in the ASCII form of MOC 2.0")])],
     returns: Returns::Text,
+    unit: None,
+    ucd: None,
     body: Body::Values { check: check_text, evaluate: of_text },
 };
 

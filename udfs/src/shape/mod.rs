@@ -127,7 +127,7 @@ pub(crate) fn constant(scalar: &ScalarValue) -> Result<Option<Shape>> {
 }
 
 /// Refuses constants that are no shapes, and pairs of which the relation is not known.
-fn check_shapes(constants: &[Option<ScalarValue>]) -> Result<()> {
+pub(crate) fn check_shapes(constants: &[Option<ScalarValue>]) -> Result<()> {
     constants.iter().flatten().try_for_each(|scalar| constant(scalar).map(drop))
 }
 
@@ -156,7 +156,7 @@ fn relation(
 
 impl Shapes {
     /// The shape of a row without a copy of a constant one.
-    fn borrowed(&self, row: usize) -> Option<std::borrow::Cow<'_, Shape>> {
+    pub(crate) fn borrowed(&self, row: usize) -> Option<std::borrow::Cow<'_, Shape>> {
         match self {
             Self::Constant(shape) => shape.as_ref().map(std::borrow::Cow::Borrowed),
             _ => self.at(row).map(std::borrow::Cow::Owned),
@@ -165,7 +165,7 @@ impl Shapes {
 }
 
 /// Geometry values of all rows.
-fn lists(values: Vec<Option<Vec<f64>>>) -> ArrayRef {
+pub(crate) fn lists(values: Vec<Option<Vec<f64>>>) -> ArrayRef {
     let lengths = values.iter().map(|numbers| numbers.as_ref().map_or(0, Vec::len));
     let offsets = OffsetBuffer::from_lengths(lengths);
     let nulls: NullBuffer = values.iter().map(Option::is_some).collect();

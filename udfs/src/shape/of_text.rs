@@ -22,6 +22,8 @@ pub(crate) const POINT: Definition = Definition {
     example: "SELECT qserv_point_of('Position GALACTIC 120 -5') AS place FROM Object",
     forms: FORMS,
     returns: Returns::Point,
+    unit: Some("deg"),
+    ucd: Some("pos"),
     body: Body::Values {
         check: |constants| check(constants, Returns::Point),
         evaluate: |arguments, rows| evaluate(arguments, rows, Returns::Point),
@@ -34,6 +36,7 @@ pub(crate) const CIRCLE: Definition = Definition {
     summary: "The circle that a text says, in ICRS.",
     example: "SELECT qserv_circle_of('Circle ICRS 10 -5 0.5') AS field FROM Object",
     returns: Returns::Circle,
+    ucd: Some("pos.outline"),
     body: Body::Values {
         check: |constants| check(constants, Returns::Circle),
         evaluate: |arguments, rows| evaluate(arguments, rows, Returns::Circle),
@@ -47,6 +50,7 @@ pub(crate) const POLYGON: Definition = Definition {
     summary: "The polygon that a text says, in ICRS; a box is the polygon of its corners.",
     example: "SELECT qserv_polygon_of('9 -6 11 -6 10 -4') AS field FROM Object",
     returns: Returns::Polygon,
+    ucd: Some("pos.outline"),
     body: Body::Values {
         check: |constants| check(constants, Returns::Polygon),
         evaluate: |arguments, rows| evaluate(arguments, rows, Returns::Polygon),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::scalar::ScalarValue;
+use qserv_core::Result;
 use qserv_core::sky::{Frame, Position};
-use qserv_core::{Error, Result};
 
 use super::{Shapes, check_shapes, lists, missing_in_a_shape, text_at, wrong_arguments};
 use crate::definition::{Argument, Audience, Body, Definition, Form, LAT, LON, Returns, shape, text};
-use crate::numbers::Numbers;
+use crate::numbers::of_argument;
 
 const FROM: Argument = text("from", "the system it is given in: ICRS, FK5, FK4, GALACTIC or ECLIPTIC");
 const TO: Argument = text("to", "the system it is wanted in");
@@ -24,6 +24,8 @@ pub(crate) const SHAPE: Definition = Definition {
     example: "SELECT qserv_transform(qserv_point(ra, decl), 'ICRS', 'GALACTIC') AS place FROM Object",
     forms: &[Form::fixed(&[shape("shape", "a geometry"), FROM, TO])],
     returns: Returns::Shape,
+    unit: Some("deg"),
+    ucd: None,
     body: Body::Values { check: check_shape, evaluate: evaluate_shape },
 };
 
@@ -36,6 +38,8 @@ pub(crate) const LONGITUDE: Definition = Definition {
     example: "SELECT qserv_transform_lon(ra, decl, 'ICRS', 'GALACTIC') AS l FROM Object",
     forms: &[Form::fixed(&[LON, LAT, FROM, TO])],
     returns: Returns::Double,
+    unit: Some("deg"),
+    ucd: None,
     body: Body::Values {
         check: check_frames,
         evaluate: |arguments, rows| coordinate(arguments, rows, Position::lon_deg),
@@ -85,8 +89,7 @@ fn evaluate_shape(arguments: &[ColumnarValue], rows: usize) -> Result<ArrayRef> 
 
 fn coordinate(arguments: &[ColumnarValue], rows: usize, pick: fn(Position) -> f64) -> Result<ArrayRef> {
     let [lon, lat, from, to] = arguments else { return Err(wrong_arguments()) };
-    let number = |argument| Numbers::new(argument).map_err(|_| Error::internal("a position that is no number"));
-    let (lon, lat) = (number(lon)?, number(lat)?);
+    let (lon, lat) = (of_argument(lon)?, of_argument(lat)?);
     let missing = crate::numbers::missing(&[lon.clone(), lat.clone()], rows);
     let values = (0..rows).map(|row| {
         if missing.as_ref().is_some_and(|missing| missing.is_null(row)) {

@@ -1,14 +1,11 @@
 //! `qserv_box`: ADQL's `BOX` as a value.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, BooleanBufferBuilder, Float64Array, ListArray};
-use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{ArrayRef, BooleanBufferBuilder};
+use arrow::buffer::NullBuffer;
 use qserv_core::Result;
 use qserv_core::sky::box_corners;
 
-use super::all_constant;
+use super::{all_constant, lists_of};
 use crate::definition::{Audience, Body, CENTER_LAT, CENTER_LON, Definition, Form, Returns, check_latitude, number};
 use crate::geometry::wrong_shape;
 use crate::numbers::{Numbers, missing};
@@ -31,6 +28,8 @@ pub(crate) const DEFINITION: Definition = Definition {
         ),
     ])],
     returns: Returns::Polygon,
+    unit: Some("deg"),
+    ucd: Some("pos.outline"),
     body: Body::Numbers { check, evaluate },
 };
 
@@ -56,10 +55,5 @@ fn evaluate(numbers: &[Numbers], rows: usize) -> ArrayRef {
         values.extend(corners.unwrap_or([(f64::NAN, f64::NAN); 4]).into_iter().flat_map(|(lon, lat)| [lon, lat]));
     }
     let nulls = NullBuffer::union(missing(numbers, rows).as_ref(), Some(&NullBuffer::new(possible.finish())));
-    Arc::new(ListArray::new(
-        Field::new_list_field(DataType::Float64, true).into(),
-        OffsetBuffer::from_repeated_length(8, rows),
-        Arc::new(Float64Array::from(values)),
-        nulls,
-    ))
+    lists_of(8, rows, values.into(), nulls)
 }

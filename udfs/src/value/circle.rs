@@ -15,6 +15,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId, qserv_circle(ra, decl, 0.01) AS surroundings FROM Object",
     forms: &[Form::fixed(&[CENTER_LON, CENTER_LAT, number("radius", "radius in degrees, not negative")])],
     returns: Returns::Circle,
+    unit: Some("deg"),
+    ucd: Some("pos.outline"),
     body: Body::Numbers { check, evaluate: lists },
 };
 

@@ -9,9 +9,10 @@ mod polygon;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, ListArray};
-use arrow::buffer::OffsetBuffer;
+use arrow::array::{ArrayRef, BooleanBufferBuilder, Float64Array, ListArray};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
+use qserv_core::sky::Position;
 
 use crate::definition::Definition;
 use crate::numbers::{Numbers, missing};
@@ -41,18 +42,29 @@ fn lists(numbers: &[Numbers], rows: usize) -> ArrayRef {
     for row in 0..rows {
         values.extend(numbers.iter().map(|number| number.value(row)));
     }
-    lists_of(values, numbers, rows)
+    lists_of(numbers.len(), rows, values.into(), missing(numbers, rows))
 }
 
-/// Lists of equal length over all rows from their values one after the other; NULL where any argument is.
-fn lists_of(values: Vec<f64>, numbers: &[Numbers], rows: usize) -> ArrayRef {
-    let length = values.len().checked_div(rows).unwrap_or(0);
+/// Lists of so many values over all rows from their values one after the other.
+pub(crate) fn lists_of(length: usize, rows: usize, values: Float64Array, nulls: Option<NullBuffer>) -> ArrayRef {
     Arc::new(ListArray::new(
         Field::new_list_field(DataType::Float64, true).into(),
         OffsetBuffer::from_repeated_length(length, rows),
-        Arc::new(Float64Array::from(values)),
-        missing(numbers, rows),
+        Arc::new(values),
+        nulls,
     ))
+}
+
+/// Points of all rows; NULL where there is none.
+pub(crate) fn points(rows: usize, at: impl Fn(usize) -> Option<Position>) -> ArrayRef {
+    let mut values = Vec::with_capacity(rows * 2);
+    let mut present = BooleanBufferBuilder::new(rows);
+    for row in 0..rows {
+        let position = at(row);
+        present.append(position.is_some());
+        values.extend(position.map_or([f64::NAN; 2], |position| [position.lon_deg(), position.lat_deg()]));
+    }
+    lists_of(2, rows, values.into(), Some(NullBuffer::new(present.finish())))
 }
 
 /// The constants, if every argument is one and none is NULL.

@@ -14,6 +14,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT objectId, qserv_point(ra, decl) AS place FROM Object",
     forms: &[Form::fixed(&[number("lon", "longitude in degrees"), number("lat", "latitude in degrees")])],
     returns: Returns::Point,
+    unit: Some("deg"),
+    ucd: Some("pos"),
     body: Body::Numbers { check, evaluate: lists },
 };
 

@@ -16,6 +16,8 @@ pub(crate) const DEFINITION: Definition = Definition {
     example: "SELECT qserv_polygon(9.0, -6.0, 11.0, -6.0, 10.0, -4.0) AS field FROM Object",
     forms: &[Form { arguments: &[], vertices: Some(POLYGON_VERTICES) }],
     returns: Returns::Polygon,
+    unit: Some("deg"),
+    ucd: Some("pos.outline"),
     body: Body::Numbers { check, evaluate: lists },
 };
 

@@ -14,7 +14,7 @@ use qserv_core::store::{SEGMENT_STORE_URL, SegmentStore};
 use qserv_core::{ErrorKind, Result};
 use qserv_engine::cluster::Secret;
 use qserv_engine::error::from_datafusion;
-use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
+use qserv_engine::session::{EngineLimits, WorkerSession, builder, runtime};
 use qserv_worker::EmbeddedWorker;
 
 use crate::support::{CzarSide, id, member, settings, start};
@@ -22,12 +22,17 @@ use crate::support::{CzarSide, id, member, settings, start};
 const FILES: i64 = 4;
 const ROWS_PER_FILE: i64 = 2_000;
 
-const QUERIES: [&str; 4] = [
+const QUERIES: [&str; 7] = [
     "SELECT count(*) AS n, sum(id) AS ids, min(flux) AS low FROM t",
     "SELECT id % 7 AS k, count(*) AS n, avg(flux) AS flux FROM t GROUP BY id % 7 ORDER BY k",
     // Both sides are repartitioned between workers.
     "SELECT a.id % 3 AS k, count(*) AS n FROM t a JOIN t b ON a.id = b.id + 1 WHERE b.flux > 10 GROUP BY a.id % 3 ORDER BY k",
     "SELECT id, flux FROM t WHERE id IN (3, 2004, 7999) ORDER BY id",
+    // Aggregates of ours: workers find them by name, and their states travel.
+    "SELECT scisql_median(flux) AS m, qserv_percentile(flux, 0.3) AS p, ivo_histogram(flux, 100, 3000, 4) AS h FROM t",
+    "SELECT id % 7 AS k, qserv_median(id) AS m, scisql_percentile(flux, 10 * (id % 7)) AS p, \
+     ivo_histogram(flux, 100, 3000, 3) AS h FROM t GROUP BY id % 7 ORDER BY k",
+    "SELECT id % 3 AS k, ivo_string_agg(CAST(id AS VARCHAR), ' ') AS s FROM t WHERE id < 40 GROUP BY id % 3 ORDER BY k",
 ];
 
 /// One file's rows: ids that interleave over the files.
@@ -64,8 +69,7 @@ fn czar_runtime(czar: &CzarSide) -> Arc<RuntimeEnv> {
 /// A session over the files, on this machine alone or with the czar's workers.
 async fn session(czar: &CzarSide, distributed: bool) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(3);
-    let builder =
-        SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(czar_runtime(czar));
+    let builder = builder(config, czar_runtime(czar));
     let state = if distributed {
         builder
             .with_distributed_planner()

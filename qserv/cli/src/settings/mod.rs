@@ -100,6 +100,8 @@ pub struct Query {
     pub max_replans: usize,
     /// Longest query text.
     pub max_text_bytes: usize,
+    /// Most bytes that the rows of one query's uploaded tables may have in memory.
+    pub max_upload_bytes: u64,
 }
 
 /// See [`Settings::up`].
@@ -134,7 +136,11 @@ impl Default for Settings {
             czar: Czar::default(),
             query: Query::default(),
             // Below the czar's own folder.
-            tap: TapSettings { results_dir: "results".into(), ..TapSettings::default() },
+            tap: TapSettings {
+                scratch_dir: "tap-scratch".into(),
+                results_dir: "results".into(),
+                ..TapSettings::default()
+            },
             ingest: qserv_ingest::Settings {
                 scratch: "scratch".into(),
                 replication: 2,
@@ -174,6 +180,7 @@ impl Default for Query {
             timeout_s: bounds.timeout.as_secs(),
             max_replans: bounds.max_replans,
             max_text_bytes: bounds.max_text_bytes,
+            max_upload_bytes: bounds.max_upload_bytes,
         }
     }
 }

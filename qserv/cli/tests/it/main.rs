@@ -131,6 +131,18 @@ fn queries_are_checked_without_a_server() {
 }
 
 #[test]
+fn queries_are_laid_out_without_a_server() {
+    let mut child = qserv(&["adql", "format"]).stdin(Stdio::piped()).spawn().unwrap();
+    let queries = "select a b from t where a>1 -- why\n;;\nSELEKT 1\n;;\nselect 1\n";
+    child.stdin.take().unwrap().write_all(queries.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stdout), "SELECT a AS b\nFROM t\nWHERE a > 1\n;;\nSELEKT 1\n;;\nSELECT 1\n");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).starts_with("error: line 1, column 1: `SELEKT`"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).ends_with("query: 2\n"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn errors_have_one_form_and_exit_codes_tell_their_kind() {
     let nobody = run(&["query", "SELECT 1", "--server", "http://127.0.0.1:1"]);
     assert_eq!(nobody.status.code(), Some(7));

@@ -1,9 +1,11 @@
-//! Files that nothing names any more: of aborted transactions and dropped databases.
+//! Files that nothing names any more: of aborted transactions and dropped databases, and those that nothing will name: what a query
+//! keeps on workers while it runs.
 
 use super::bulk::Cells;
 use super::connection::failed;
 use super::{Catalog, WorkerId};
 use crate::error::Result;
+use crate::store::paths;
 
 /// One copy of a file to delete.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +34,42 @@ impl Catalog {
             Ok(Garbage { worker: WorkerId(cells.get()?), path: cells.get()?, since_unix_ms: cells.get()? })
         };
         rows.iter().map(read).collect()
+    }
+
+    /// Notes copies of files that a query is about to write, before it does: whoever wrote them deletes them and says so with
+    /// [`Catalog::forget_garbage`]; should it die first, they are garbage from `until_unix_ms` on.
+    ///
+    /// # Errors
+    /// `Unavailable` if the catalog does not answer.
+    pub async fn note_temporary(&self, copies: &[(WorkerId, String)], until_unix_ms: i64) -> Result<()> {
+        let mut write = self.write().await?;
+        for (worker, path) in copies {
+            sqlx::query("INSERT INTO garbage (worker_id, path, since_unix_ms) VALUES ($1, $2, $3)")
+                .bind(worker.0.as_str())
+                .bind(path.as_str())
+                .bind(until_unix_ms)
+                .execute(write.sql())
+                .await
+                .map_err(failed("note temporary files"))?;
+        }
+        write.commit().await
+    }
+
+    /// Makes the files of queries that no longer run garbage now. To be called at start-up by a process that is the only one to
+    /// answer queries over this catalog.
+    ///
+    /// # Errors
+    /// `Unavailable` if the catalog does not answer.
+    pub async fn expire_temporary(&self) -> Result<()> {
+        let mut write = self.write().await?;
+        // LIKE would take the underscore for any character.
+        let folder = format!("{}/", paths::TEMPORARY);
+        sqlx::query("UPDATE garbage SET since_unix_ms = 0 WHERE substr(path, 1, length($1)) = $1")
+            .bind(folder)
+            .execute(write.sql())
+            .await
+            .map_err(failed("find old temporary files"))?;
+        write.commit().await
     }
 
     /// Says that copies are deleted.

@@ -41,7 +41,8 @@ mod workers;
 pub use connection::{Catalog, Settings};
 pub use garbage::Garbage;
 pub use jobs::{
-    Job, JobFailure, JobFilter, JobLimits, JobOutcome, JobPhase, JobProgress, JobResult, JobSummary, LostJobs,
+    Job, JobFailure, JobFilter, JobLimits, JobOutcome, JobPhase, JobProgress, JobResult, JobSummary, JobUpload,
+    LostJobs,
 };
 pub use model::*;
 pub use transactions::Contribution;

@@ -78,6 +78,31 @@ impl Frame {
         Position::from_vector(to.of_icrs(self.in_icrs(position.unit_vector())))
     }
 
+    /// [`transform`](Self::transform) by a rotation alone: positions in FK4 are taken to be without the terms of elliptic
+    /// aberration, which are up to 0.35 arc seconds. Shapes keep their shape.
+    #[must_use]
+    pub fn rotate(self, to: Self, position: Position) -> Position {
+        if self == to {
+            return position;
+        }
+        let mut vector = position.unit_vector();
+        if let Some(axes) = self.axes() {
+            vector = rotate_back(axes, vector);
+        }
+        Position::from_vector(to.axes().map_or(vector, |axes| rotate(axes, vector)))
+    }
+
+    /// Its axes in ICRS; `None` for those of ICRS itself.
+    fn axes(self) -> Option<&'static Matrix> {
+        match self {
+            Self::Icrs => None,
+            Self::Fk5 => Some(&FK5),
+            Self::Fk4 => Some(&FK4),
+            Self::Galactic => Some(&GALACTIC),
+            Self::Ecliptic => Some(&ECLIPTIC),
+        }
+    }
+
     fn in_icrs(self, position: Vector) -> Vector {
         match self {
             Self::Icrs => position,

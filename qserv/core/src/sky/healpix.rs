@@ -69,6 +69,12 @@ pub(crate) fn neighbours(order: u8, cell: u64) -> Vec<u64> {
     get(order).neighbours(cell.min(cell_count(order) - 1), false).values_vec()
 }
 
+/// The centre of a cell of an order, in the nested numbering; `None` if there is no such order (0 to 29) or cell.
+#[must_use]
+pub fn healpix_center(order: u8, cell: u64) -> Option<Position> {
+    (order <= FINEST_ORDER && cell < cell_count(order)).then(|| center(order, cell))
+}
+
 /// The centre of a cell.
 pub(super) fn center(order: u8, cell: u64) -> Position {
     let order = order.min(FINEST_ORDER);

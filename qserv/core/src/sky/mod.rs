@@ -38,7 +38,7 @@ pub use cap::Cap;
 pub use cone::Cone;
 pub use ellipse::{Ellipse, LARGEST_SEMI_MAJOR_AXIS_DEG};
 pub use frame::Frame;
-pub use healpix::healpix_29;
+pub use healpix::{healpix_29, healpix_center};
 pub use lon_lat_box::LonLatBox;
 pub use moc::Moc;
 pub use polygon::from_box::box_corners;

@@ -144,9 +144,19 @@ impl Shape {
     /// [`Invalid`](crate::ErrorKind::Invalid) for coverage maps and sciSQL's boxes, which are bound to their frame, and
     /// for what is no longer a shape after rounding.
     pub fn transform(&self, from: Frame, to: Frame) -> Result<Self> {
-        let moved = |position: Position| from.transform(to, position);
+        if from == to { Ok(self.clone()) } else { self.moved(|position| from.transform(to, position)) }
+    }
+
+    /// The shape with its positions given in another frame by a rotation alone, [`Frame::rotate`]: exact for all shapes.
+    ///
+    /// # Errors
+    /// Those of [`transform`](Self::transform).
+    pub fn rotate(&self, from: Frame, to: Frame) -> Result<Self> {
+        if from == to { Ok(self.clone()) } else { self.moved(|position| from.rotate(to, position)) }
+    }
+
+    fn moved(&self, moved: impl Fn(Position) -> Position) -> Result<Self> {
         Ok(match self {
-            _ if from == to => self.clone(),
             Self::Point(point) => Self::Point(moved(*point)),
             Self::Region(Region::Cone(cone)) => {
                 let center = moved(cone.center());

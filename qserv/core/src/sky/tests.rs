@@ -330,3 +330,21 @@ proptest! {
         prop_assert_eq!(cell, cdshealpix::nested::hash(order, wrap_lon_deg(at.0).to_radians(), at.1.to_radians()));
     }
 }
+
+proptest! {
+    #[test]
+    fn the_centre_of_a_cell_is_in_it((lon, lat) in positions(), order in 0_u8..=29) {
+        let shift = 2 * (29 - order);
+        let cell = healpix_29(lon, lat) >> shift;
+        let center = healpix_center(order, cell).unwrap();
+        prop_assert_eq!(healpix_29(center.lon_deg(), center.lat_deg()) >> shift, cell);
+    }
+}
+
+#[test]
+fn cells_that_are_none_have_no_centre() {
+    assert!(healpix_center(0, 11).is_some() && healpix_center(29, (12 << 58) - 1).is_some());
+    for (order, cell) in [(0, 12), (1, 48), (29, 12 << 58), (30, 0), (255, 0), (3, u64::MAX)] {
+        assert_eq!(healpix_center(order, cell), None);
+    }
+}

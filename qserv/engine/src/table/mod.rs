@@ -15,7 +15,10 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use qserv_core::catalog::{DatabaseSnapshot, Segment, SegmentRole, TableKind, TableSnapshot};
+use qserv_core::catalog::{
+    Database, DatabaseId, DatabaseSnapshot, Segment, SegmentRole, Table, TableId, TableKind, TableSnapshot,
+};
+use qserv_core::partition::PixelizationKind;
 
 use crate::placement::Placement;
 
@@ -58,6 +61,36 @@ impl CatalogTable {
             database,
             table,
         }
+    }
+
+    /// A table of one query, whole on workers. Its columns are those of `schema`, also where no declaration could name their types.
+    #[must_use]
+    pub fn temporary(database: &str, name: &str, schema: SchemaRef, segments: Vec<Arc<Segment>>) -> Self {
+        let database = Arc::new(DatabaseSnapshot {
+            database: Arc::new(Database {
+                id: DatabaseId(0),
+                name: database.to_owned(),
+                description: None,
+                pixelization: PixelizationKind::Healpix,
+                chunk_order: None,
+                overlap_arcsec: 0.0,
+                tables: Vec::new(),
+                foreign_keys: Vec::new(),
+            }),
+            tables: Vec::new(),
+        });
+        let table = Table {
+            id: TableId(0),
+            name: name.to_owned(),
+            kind: TableKind::Replicated,
+            description: None,
+            utype: None,
+            table_index: None,
+            primary_key: Vec::new(),
+            columns: Vec::new(),
+        };
+        let table = Arc::new(TableSnapshot { table: Arc::new(table), segments, key_is_chunk_local: false });
+        Self { declared_schema: Arc::clone(&schema), segment_schema: schema, ..Self::new(database, table) }
     }
 
     /// Its database's name.

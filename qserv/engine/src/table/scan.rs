@@ -87,13 +87,15 @@ pub(super) fn scan(
 fn file_groups(table: &CatalogTable, plan: &SitePlan, groups: usize) -> Vec<FileGroup> {
     let family = table.key(plan.role).map(|(_, family)| family);
     let mut files: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
-    for segment in &plan.segments {
+    for (number, segment) in plan.segments.iter().enumerate() {
         let null_keys_only = segment.rows > 0 && segment.bounds.null_keys == segment.rows;
         let slot = match segment.chunk {
             Some(chunk) if !(plan.nulls_together && null_keys_only) => {
                 plan.placement.slot(&(table.database_name.clone(), chunk))
             }
-            _ => Slot { task: 0, group: 0 },
+            Some(_) => Slot { task: 0, group: 0 },
+            // A table without chunks is read by one task, by all its cores.
+            None => Slot { task: 0, group: number % groups.max(1) },
         };
         let slot_of_file = FileSlot { slot, partitioned: segment.chunk.is_some(), family: family.clone() };
         if let Some(group) = files.get_mut(slot.group) {

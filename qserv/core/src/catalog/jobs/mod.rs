@@ -11,7 +11,7 @@ mod run;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-pub use model::{Job, JobFailure, JobFilter, JobLimits, JobPhase, JobProgress, JobResult, JobSummary};
+pub use model::{Job, JobFailure, JobFilter, JobLimits, JobPhase, JobProgress, JobResult, JobSummary, JobUpload};
 pub use run::{JobOutcome, LostJobs};
 
 use super::Catalog;
@@ -20,7 +20,7 @@ use super::connection::failed;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The columns of a job in the order in which [`read_job`] reads them.
-const COLUMNS: &str = "id, owner, run_id, phase, parameters, run_time_s, created_unix_ms, destruction_unix_ms, queued_unix_ms, \
+const COLUMNS: &str = "id, owner, run_id, phase, parameters, uploads, run_time_s, created_unix_ms, destruction_unix_ms, queued_unix_ms, \
                        started_unix_ms, ended_unix_ms, attempts, chunks_total, chunks_done, row_count, stored_bytes, \
                        failure_kind, failure_message, result_path, result_media_type";
 
@@ -35,8 +35,9 @@ impl Catalog {
         let number = write.take_numbers("job", 1).await?;
         check_limits(write.sql(), job, limits).await?;
         let insert = "INSERT INTO jobs (id, number, owner, run_id, phase, parameters, parameter_bytes, run_time_s, \
-                      created_unix_ms, destruction_unix_ms, queued_unix_ms, attempts, chunks_total, chunks_done, row_count, \
-                      stored_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, 0)";
+                      created_unix_ms, destruction_unix_ms, queued_unix_ms, uploads, upload_bytes, attempts, chunks_total, \
+                      chunks_done, row_count, stored_bytes) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, 0, 0, 0)";
         sqlx::query(insert)
             .bind(job.id.as_str())
             .bind(number)
@@ -49,6 +50,8 @@ impl Catalog {
             .bind(job.created_unix_ms)
             .bind(job.destruction_unix_ms)
             .bind(job.queued_unix_ms)
+            .bind(uploads_text(&job.uploads)?)
+            .bind(count(upload_bytes(&job.uploads)))
             .execute(write.sql())
             .await
             .map_err(failed("store a job"))?;
@@ -126,7 +129,7 @@ impl Catalog {
         }
         let update = "UPDATE jobs SET run_id = $2, phase = $3, parameters = $4, parameter_bytes = $5, run_time_s = $6, \
                       destruction_unix_ms = $7, queued_unix_ms = $8, ended_unix_ms = $9, failure_kind = $10, \
-                      failure_message = $11 WHERE id = $1";
+                      failure_message = $11, uploads = $12, upload_bytes = $13 WHERE id = $1";
         let failure = job.failure.as_ref();
         sqlx::query(update)
             .bind(id)
@@ -140,6 +143,8 @@ impl Catalog {
             .bind(job.ended_unix_ms)
             .bind(failure.map(|failure| failure.kind.as_str()))
             .bind(storable(failure.map(|failure| failure.message.as_str())))
+            .bind(uploads_text(&job.uploads)?)
+            .bind(count(upload_bytes(&job.uploads)))
             .execute(write.sql())
             .await
             .map_err(failed("change a job"))?;
@@ -170,14 +175,14 @@ impl Catalog {
         rows.iter().map(|row| Cells::of(row).get()).collect()
     }
 
-    /// What all jobs but those that a czar runs hold in the store of results, in bytes; for jobs that others run, as of their last
-    /// renewal.
+    /// What all jobs hold in the store of results, in bytes, but for the results of those that a czar runs; of those that others run,
+    /// as of their last renewal.
     ///
     /// # Errors
     /// `Unavailable` if the catalog does not answer.
     pub async fn stored_bytes_of_jobs(&self, except_run_by: &str) -> Result<u64> {
-        let query = "SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) FROM jobs \
-                     WHERE phase <> 'EXECUTING' OR runner IS NULL OR runner <> $1";
+        let query = "SELECT CAST(COALESCE(SUM(upload_bytes + CASE WHEN phase = 'EXECUTING' AND runner = $1 THEN 0 \
+                     ELSE stored_bytes END), 0) AS BIGINT) FROM jobs";
         let query = sqlx::query(query).bind(except_run_by);
         let row = query.fetch_one(&self.inner.pool).await.map_err(failed("read jobs"))?;
         Cells::of(&row).count()
@@ -219,6 +224,9 @@ fn read_job(row: &AnyRow) -> Result<Job> {
     let parameters: String = cells.get()?;
     let parameters = serde_json::from_str(&parameters)
         .map_err(|error| damaged("a job whose parameters cannot be read").caused_by(error))?;
+    let uploads: String = cells.get()?;
+    let uploads = serde_json::from_str(&uploads)
+        .map_err(|error| damaged("a job whose uploads cannot be read").caused_by(error))?;
     let (run_time_s, created_unix_ms, destruction_unix_ms) = (cells.count()?, cells.get()?, cells.get()?);
     let (queued_unix_ms, started_unix_ms, ended_unix_ms) = (cells.get()?, cells.get()?, cells.get()?);
     let attempts = cells.count()?;
@@ -240,6 +248,7 @@ fn read_job(row: &AnyRow) -> Result<Job> {
         run_id,
         phase,
         parameters,
+        uploads,
         run_time_s,
         created_unix_ms,
         destruction_unix_ms,
@@ -271,6 +280,14 @@ fn read_phase(name: &str) -> Result<JobPhase> {
 fn parameters_text(parameters: &[(String, String)]) -> Result<String> {
     serde_json::to_string(parameters)
         .map_err(|error| Error::internal("a job's parameters cannot be stored").caused_by(error))
+}
+
+fn uploads_text(uploads: &[JobUpload]) -> Result<String> {
+    serde_json::to_string(uploads).map_err(|error| Error::internal("a job's uploads cannot be stored").caused_by(error))
+}
+
+fn upload_bytes(uploads: &[JobUpload]) -> u64 {
+    uploads.iter().map(|upload| upload.bytes).sum()
 }
 
 /// A text as PostgreSQL can hold it: it knows no character U+0000.

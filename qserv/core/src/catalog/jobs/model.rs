@@ -1,5 +1,7 @@
 //! A job as a plain value.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, ErrorKind};
 
 /// Where a job is in its life (UWS 1.1, section 2.1.3). HELD, SUSPENDED, UNKNOWN and ARCHIVED do not occur here.
@@ -63,6 +65,8 @@ pub struct Job {
     pub phase: JobPhase,
     /// The request's parameters in the order given.
     pub parameters: Vec<(String, String)>,
+    /// Files that came with it and that its query reads; none when it has run.
+    pub uploads: Vec<JobUpload>,
     /// Longest run time in seconds.
     pub run_time_s: u64,
     /// When it was made.
@@ -95,6 +99,7 @@ impl Job {
             run_id: None,
             phase: JobPhase::Pending,
             parameters: Vec::new(),
+            uploads: Vec::new(),
             run_time_s,
             created_unix_ms,
             destruction_unix_ms,
@@ -113,6 +118,19 @@ impl Job {
     pub fn parameter_bytes(&self) -> u64 {
         self.parameters.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum()
     }
+}
+
+/// A file that came with a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobUpload {
+    /// The name of its part in the request.
+    pub part: String,
+    /// The media type that its sender gave.
+    pub media_type: Option<String>,
+    /// Its path in the store of results.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
 }
 
 /// What the list of jobs shows of one.

@@ -97,7 +97,7 @@ impl Catalog {
         write.commit().await
     }
 
-    /// EXECUTING → COMPLETED, ERROR or ABORTED; false if the job is no longer this czar's: its user ended it, or the lease ran
+    /// EXECUTING → COMPLETED, ERROR or ABORTED, after which the job has no uploads; false if the job is no longer this czar's: its user ended it, or the lease ran
     /// out. The caller then deletes what it wrote.
     ///
     /// # Errors
@@ -117,7 +117,8 @@ impl Catalog {
         };
         let update = "UPDATE jobs SET phase = $3, ended_unix_ms = $4, failure_kind = $5, failure_message = $6, \
                       result_path = $7, result_media_type = $8, chunks_total = $9, chunks_done = $10, row_count = $11, \
-                      stored_bytes = $12 WHERE id = $1 AND runner = $2 AND phase = 'EXECUTING'";
+                      stored_bytes = $12, uploads = '[]', upload_bytes = 0 \
+                      WHERE id = $1 AND runner = $2 AND phase = 'EXECUTING'";
         let mut write = self.write().await?;
         let ended = sqlx::query(update)
             .bind(id)

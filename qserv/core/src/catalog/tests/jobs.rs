@@ -14,8 +14,13 @@ fn job(id: &str, created_unix_ms: i64) -> Job {
     Job {
         run_id: Some(format!("run {id}")),
         parameters: vec![("QUERY".into(), "SELECT '\u{0}☉'".into()), ("UPLOAD".into(), "a".into())],
+        uploads: vec![upload("first")],
         ..Job::new(id.to_owned(), created_unix_ms, 60, created_unix_ms + 1_000)
     }
+}
+
+fn upload(part: &str) -> JobUpload {
+    JobUpload { part: part.to_owned(), media_type: Some("text/csv".to_owned()), path: format!("x/{part}"), bytes: 10 }
 }
 
 /// A job that waits for its turn since then.
@@ -39,6 +44,7 @@ async fn a_job_comes_back_as_it_was_and_is_changed(catalog: Catalog) {
 
     let change = |job: &mut Job| {
         job.parameters.push(("LANG".into(), "ADQL".into()));
+        job.uploads.push(JobUpload { media_type: None, ..upload("second") });
         (job.run_time_s, job.destruction_unix_ms, job.run_id) = (7, 99, None);
         (job.phase, job.queued_unix_ms) = (JobPhase::Queued, Some(8));
         Ok(())
@@ -136,8 +142,8 @@ async fn a_czar_runs_the_job_that_waits_longest(catalog: Catalog) {
     catalog.renew_jobs("czar", 50, &both).await.unwrap();
     assert_eq!(catalog.job("first").await.unwrap().unwrap().progress, PROGRESS);
     assert_eq!(catalog.job("late").await.unwrap().unwrap().progress, JobProgress::default());
-    assert_eq!(catalog.stored_bytes_of_jobs("other").await.unwrap(), 300);
-    assert_eq!(catalog.stored_bytes_of_jobs("czar").await.unwrap(), 0, "it knows its own better");
+    assert_eq!(catalog.stored_bytes_of_jobs("other").await.unwrap(), 300 + 30);
+    assert_eq!(catalog.stored_bytes_of_jobs("czar").await.unwrap(), 30, "it knows its own results better");
     let completed = JobOutcome::Completed(result("first/1"));
     assert!(!catalog.finish_job("late", "czar", &completed, &PROGRESS, 30).await.unwrap());
 
@@ -149,7 +155,8 @@ async fn a_czar_runs_the_job_that_waits_longest(catalog: Catalog) {
     );
     assert!(!catalog.finish_job("first", "czar", &completed, &PROGRESS, 31).await.unwrap(), "once");
     catalog.add_stored_bytes("first", 200).await.unwrap();
-    assert_eq!(catalog.stored_bytes_of_jobs("czar").await.unwrap(), 500);
+    assert_eq!(catalog.stored_bytes_of_jobs("czar").await.unwrap(), 500 + 20);
+    assert!(catalog.job("first").await.unwrap().unwrap().uploads.is_empty(), "what has run needs none");
 
     let failure = JobFailure { kind: ErrorKind::Unavailable, message: "gone".into() };
     let failed = JobOutcome::Failed(failure.clone());

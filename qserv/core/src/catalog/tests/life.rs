@@ -217,3 +217,21 @@ async fn refuses_addresses_with_a_remedy() {
         assert!(error.to_string().contains(said), "{url}: {error}");
     }
 }
+
+on_each_catalog!(files_of_queries_are_garbage_when_their_time_is_over);
+async fn files_of_queries_are_garbage_when_their_time_is_over(catalog: Catalog) {
+    let before = catalog.snapshot().await.unwrap();
+    let copy = |worker: &str, path: &str| (WorkerId(worker.into()), path.to_owned());
+    let [first, second] = [crate::store::paths::temporary("a-0"), "tapXupload/a-0.parquet".to_owned()];
+    catalog.note_temporary(&[copy("w1", &first), copy("w2", &first)], 5_000).await.unwrap();
+    catalog.note_temporary(&[copy("w1", &second)], 5_000).await.unwrap();
+    let since = async || -> Vec<(String, i64)> {
+        let garbage = catalog.garbage(9).await.unwrap();
+        garbage.into_iter().map(|copy| (copy.path, copy.since_unix_ms)).collect()
+    };
+    assert_eq!(since().await, [(second.clone(), 5_000), (first.clone(), 5_000), (first.clone(), 5_000)]);
+    catalog.forget_garbage(&[copy("w2", &first)]).await.unwrap();
+    catalog.expire_temporary().await.unwrap();
+    assert_eq!(since().await, [(first, 0), (second, 5_000)], "of no other folder");
+    assert!(Arc::ptr_eq(&before, &catalog.snapshot().await.unwrap()), "no query sees any of it");
+}

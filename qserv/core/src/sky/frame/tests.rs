@@ -137,7 +137,30 @@ fn positions_are_those_of_astropy() {
     }
 }
 
+#[test]
+fn rotations_leave_the_aberration_of_fk4_out() {
+    // astropy 8.0: FK4NoETerms(equinox="B1950") to ICRS() to Galactic().
+    let position = Position::new(189.703_030_55, 22.962_400_06).unwrap();
+    let expected = Position::new(275.000_254_051_863, 84.999_961_535_635).unwrap();
+    let found = Frame::Fk4.rotate(Frame::Galactic, position);
+    assert!(found.separation(expected).degrees() < 1e-11, "{found:?}");
+    let shift = Frame::Fk4.transform(Frame::Galactic, position).separation(expected).degrees();
+    assert!((1e-5..1e-4).contains(&shift), "{shift}");
+}
+
 proptest! {
+    #[test]
+    fn rotations_keep_angles((lon, lat) in positions(), (lon2, lat2) in positions()) {
+        let (one, two) = (Position::new(lon, lat).unwrap(), Position::new(lon2, lat2).unwrap());
+        for from in [Frame::Icrs, Frame::Fk5, Frame::Fk4, Frame::Galactic, Frame::Ecliptic] {
+            for to in [Frame::Icrs, Frame::Fk4, Frame::Galactic] {
+                let turned = from.rotate(to, one).separation(from.rotate(to, two)).degrees();
+                prop_assert!((turned - one.separation(two).degrees()).abs() < 1e-12, "{:?} {:?}", from, to);
+                prop_assert!(to.rotate(from, from.rotate(to, one)).separation(one).degrees() < 1e-12);
+            }
+        }
+    }
+
     #[test]
     fn there_and_back_again((lon, lat) in positions()) {
         let frames = [Frame::Icrs, Frame::Fk5, Frame::Fk4, Frame::Galactic, Frame::Ecliptic];
