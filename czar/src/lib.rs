@@ -11,6 +11,7 @@
 //!    datafusion-distributed cut the plan into stages.
 //! 6. `Czar::try_start` runs it and waits for the first rows, or all rows of a small result (`hold`); a worker lost before that
 //!    costs another plan.
+//!    From then on `progress::Follower` tells how far it is.
 //! 7. `Rows` hands the rows out, cut at the user's bound and at the deadline.
 //!
 //! Absent: HTTP and TAP (protocols see the czar as a `QueryService`), loading, any state that is not in the catalog or
@@ -18,6 +19,7 @@
 
 mod functions;
 mod planner;
+mod progress;
 mod schema;
 mod service;
 mod settings;

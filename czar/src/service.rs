@@ -19,13 +19,14 @@ use qserv_core::query::{QueryProgress, QueryRequest, QueryResult, QueryService};
 use qserv_core::store::SegmentStore;
 use qserv_core::upload::Upload;
 use qserv_core::{Error, Result};
-use qserv_engine::cluster::Peers;
+use qserv_engine::cluster::{Peers, Sweeper};
 use qserv_engine::error::from_datafusion;
 use qserv_engine::placement::LiveWorker;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::planner::{Planned, Planner, Prepared};
+use crate::progress::Follower;
 use crate::settings::QuerySettings;
 use crate::translate::{Output, strip_explain};
 use crate::uploads::{Received, Uploads};
@@ -62,6 +63,8 @@ pub struct Czar {
     catalog: Catalog,
     peers: Peers,
     planner: Planner,
+    channels: Arc<dyn ChannelResolver + Send + Sync>,
+    sweeper: Sweeper,
     uploads: Uploads,
     settings: QuerySettings,
     running: Arc<Semaphore>,
@@ -72,6 +75,7 @@ impl Czar {
     /// A czar over these parts. To be called inside a runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let channels = Arc::clone(&parts.channels);
         let planner = Planner::new(parts.runtime, parts.channels, parts.store.reader(), parts.key_cache);
         let shared = (parts.catalog.clone(), parts.store, parts.clock);
         let uploads = Uploads::new(shared, parts.settings.timeout, parts.settings.max_upload_bytes);
@@ -79,6 +83,8 @@ impl Czar {
             catalog: parts.catalog,
             peers: parts.peers,
             planner,
+            sweeper: Sweeper::start(Arc::clone(&channels)),
+            channels,
             uploads,
             settings: parts.settings,
             running: Arc::new(Semaphore::new(parts.settings.max_running.max(1))),
@@ -118,12 +124,18 @@ impl Czar {
 
     /// Plans and starts a query, and waits for its first rows, for all rows of a small result: until then nothing has been
     /// handed out, and a worker that is lost costs only another plan.
-    async fn start(&self, text: &str, max_rows: Option<u64>, uploads: &[Upload]) -> Result<Started> {
+    async fn start(
+        &self,
+        text: &str,
+        max_rows: Option<u64>,
+        uploads: &[Upload],
+        progress: &Arc<QueryProgress>,
+    ) -> Result<Started> {
         let received = self.uploads.receive(uploads).await?;
         let mut replans = 0;
         loop {
             let prepared = self.prepare(received.as_deref()).await?;
-            match self.try_start(&prepared, text, max_rows).await {
+            match self.try_start(&prepared, text, max_rows, progress).await {
                 Err(error) if error.kind().is_retryable() && replans < self.settings.max_replans => {
                     replans += 1;
                     let lost = self.peers.probe().await;
@@ -140,14 +152,19 @@ impl Czar {
         Ok(received.map_or_else(|| Arc::clone(&prepared), |received| Arc::new(prepared.with(received))))
     }
 
-    async fn try_start(&self, prepared: &Prepared, text: &str, max_rows: Option<u64>) -> Result<Started> {
+    async fn try_start(
+        &self,
+        prepared: &Prepared,
+        text: &str,
+        max_rows: Option<u64>,
+        progress: &Arc<QueryProgress>,
+    ) -> Result<Started> {
         let (planned, output) = self.planner.plan(prepared, &self.live(), text, max_rows).await?;
-        let chunks = planned.restricted.placement.chunks() as u64;
+        let (follower, context) = Follower::of(&planned, &self.channels, &self.sweeper, progress);
         // Fused: what was held may have been all, and an ended stream must not be asked again.
-        let mut batches =
-            execute_stream(Arc::clone(&planned.plan), Arc::clone(&planned.context)).map_err(from_datafusion)?.fuse();
-        let held = hold(&mut batches).await?;
-        Ok(Started { schema: planned.schema, held, rest: batches, chunks, output, received: None })
+        let mut batches = execute_stream(Arc::clone(&planned.plan), context).map_err(from_datafusion)?.fuse();
+        let held = follower.during(hold(&mut batches)).await?;
+        Ok(Started { schema: planned.schema, held, rest: batches, follower, output, received: None })
     }
 
     async fn explanation(&self, text: &str, uploads: &[Upload]) -> Result<QueryResult> {
@@ -193,7 +210,7 @@ struct Started {
     schema: SchemaRef,
     held: Vec<RecordBatch>,
     rest: Fuse<SendableRecordBatchStream>,
-    chunks: u64,
+    follower: Follower,
     output: Output,
     /// What the rest of the rows may be made of.
     received: Option<Arc<Received>>,
@@ -215,12 +232,11 @@ impl QueryService for Czar {
                 .await
                 .map_err(|_| self.too_long())?;
         }
-        let started = self.start(text, request.max_rows, &request.uploads);
+        let started = self.start(text, request.max_rows, &request.uploads, &request.progress);
         let started = timeout_at(deadline, started).await.map_err(|_| self.too_long())??;
 
         let schema = started.output.rename(&started.schema);
-        let progress = Arc::new(QueryProgress::default());
-        progress.chunks_total.store(started.chunks, Ordering::Relaxed);
+        let progress = request.progress;
         let overflow = Arc::new(AtomicBool::new(false));
         let rows = Rows {
             source: stream::iter(started.held.into_iter().map(Ok)).chain(started.rest).boxed(),
@@ -228,6 +244,7 @@ impl QueryService for Czar {
             left: request.max_rows,
             overflow: Arc::clone(&overflow),
             progress: Arc::clone(&progress),
+            follower: started.follower,
             deadline,
             too_long: self.too_long(),
             _permit: permit,
@@ -249,6 +266,7 @@ struct Rows {
     left: Option<u64>,
     overflow: Arc<AtomicBool>,
     progress: Arc<QueryProgress>,
+    follower: Follower,
     deadline: Instant,
     too_long: Error,
     _permit: OwnedSemaphorePermit,
@@ -262,7 +280,10 @@ impl Rows {
             match rows.next().await {
                 Some(Ok(batch)) => Some((Ok(batch), Some(rows))),
                 Some(Err(error)) => Some((Err(error), None)),
-                None => None,
+                None => {
+                    rows.follower.ended();
+                    None
+                }
             }
         })
         .boxed()
@@ -270,7 +291,7 @@ impl Rows {
 
     async fn next(&mut self) -> Option<Result<RecordBatch>> {
         loop {
-            let next = timeout_at(self.deadline, self.source.next()).await;
+            let next = timeout_at(self.deadline, self.follower.during(self.source.next())).await;
             let batch = match next {
                 Err(_) => {
                     let error = std::mem::replace(&mut self.too_long, Error::internal("the query has ended"));

@@ -18,12 +18,12 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use qserv_core::catalog::{DatabaseSnapshot, Snapshot, SnapshotId, TableSnapshot, tap_schema};
+use qserv_core::catalog::{Catalog, DatabaseSnapshot, Snapshot, SnapshotId, TableSnapshot, tap_schema};
 use qserv_core::clock::SystemClock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService, field_metadata};
 use qserv_core::upload::{TableReader, TableRows, UploadFile};
 use qserv_core::{Error, Result};
-use qserv_tap::{TapSettings, router};
+use qserv_tap::{Parts, TapService, TapSettings};
 
 const BATCH_ROWS: usize = 8192;
 
@@ -138,7 +138,7 @@ fn made_up(first: usize, rows: usize) -> Result<RecordBatch> {
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8099".to_owned());
     let database = Arc::new(tap_schema::database());
     let tables = database.tables.iter().map(|table| {
@@ -147,8 +147,18 @@ async fn main() -> std::io::Result<()> {
     let tables = tables.collect();
     let databases = BTreeMap::from([(database.name.clone(), Arc::new(DatabaseSnapshot { database, tables }))]);
     let snapshot = Arc::new(Snapshot { id: SnapshotId(1), databases });
-    let router = router(Arc::new(Toy { snapshot }), TapSettings::default(), Arc::new(SystemClock), Arc::new(NoFiles));
+    let parts = Parts {
+        service: Arc::new(Toy { snapshot }),
+        catalog: Catalog::open("sqlite::memory:").await?,
+        tables: Arc::new(NoFiles),
+        clock: Arc::new(SystemClock),
+        is_alone: true,
+    };
+    let tap = TapService::new(parts, TapSettings::default())?;
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("http://{address}/tap");
-    axum::serve(listener, router).await
+    tokio::select! {
+        served = axum::serve(listener, tap.router()) => Ok(served?),
+        () = tap.run_jobs() => Ok(()),
+    }
 }

@@ -1,10 +1,13 @@
 //! Errors as users of TAP see them: an HTTP status and a DALI error document, mapped here and nowhere else.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qserv_core::{Error, ErrorKind};
 
 use crate::votable;
+
+/// Seconds after which a client may try again what failed for now: queries take seconds, and workers come back within them.
+const RETRY_AFTER_S: &str = "10";
 
 /// The HTTP status of an error's kind.
 pub(crate) fn status(kind: ErrorKind) -> StatusCode {
@@ -49,9 +52,29 @@ impl From<Error> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         log(&self.0);
-        let document = votable::error_document(&self.0.to_string());
-        (status(self.0.kind()), [(header::CONTENT_TYPE, votable::CONTENT_TYPE)], document).into_response()
+        let kind = self.0.kind();
+        let mut response = error_response(status(kind), &self.0);
+        if kind == ErrorKind::Unavailable {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        response
     }
+}
+
+/// The refusal of a client that asks too much at once.
+pub(crate) fn too_many_requests(limit: usize) -> Response {
+    let error = Error::limit("you have too many queries open at once; wait for one to end")
+        .with("limit", limit)
+        .with("setting", "tap.max_requests_per_client");
+    log(&error);
+    let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, &error);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    response
+}
+
+fn error_response(status: StatusCode, error: &Error) -> Response {
+    let document = votable::error_document(&error.to_string());
+    (status, [(header::CONTENT_TYPE, votable::CONTENT_TYPE)], document).into_response()
 }
 
 #[cfg(test)]
@@ -71,7 +94,9 @@ mod tests {
             (ErrorKind::Internal, 500),
             (ErrorKind::Unavailable, 503),
         ] {
-            assert_eq!(Failure(Error::new(kind, "x")).into_response().status().as_u16(), code);
+            let response = Failure(Error::new(kind, "x")).into_response();
+            assert_eq!(response.status().as_u16(), code);
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), code == 503);
         }
     }
 }

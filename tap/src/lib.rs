@@ -2,7 +2,7 @@
 //!
 //! The story of one synchronous query, `POST /tap/sync` with `QUERY=SELECT ...`:
 //!
-//! 1. [`router`] sends it to `sync::query`.
+//! 1. [`TapService::router`] sends it to `sync::query`.
 //! 2. `parameters::Parameters::read` takes the parameters from the address and the body, within the bound on its size.
 //! 3. `question::Question::read` makes one question of them: the text, the format of the answer, the bound on its rows.
 //! 4. [`QueryService::query`] plans and starts it. This crate sees no more of the database than that trait.
@@ -14,12 +14,16 @@
 //!
 //! Tables that a request brings along (`upload`) are kept as files until its query has ended; the service opens them.
 //!
-//! An asynchronous query (`uws`) takes the same road from step 3, into a file instead of a socket, and waits there to be fetched.
+//! An asynchronous query (`uws`) is a row of the catalog. It takes the same road from step 3, with a file of the store of results
+//! (`results`) in the socket's place, and takes the rest of the road each time it is fetched, in any format.
+//! `account` logs each query's start and end, `client` counts who asks how much at once.
 //! `vosi` says what the service can do and which tables it has; `landing` is for people with a browser.
 //!
 //! Absent: DataFusion, ADQL's grammar, the catalog's SQL. Queries on `tap_schema` are queries like all others.
 
+mod account;
 mod cell;
+mod client;
 mod columns;
 mod csv;
 mod error;
@@ -28,6 +32,8 @@ mod landing;
 mod moment;
 mod parameters;
 mod question;
+mod range;
+mod results;
 mod settings;
 mod stream;
 mod sync;
@@ -45,12 +51,37 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
+use client::{Client, ClientHeaders, Clients};
+use qserv_core::Result;
+use qserv_core::catalog::Catalog;
 use qserv_core::clock::SharedClock;
 use qserv_core::query::QueryService;
 use qserv_core::upload::TableReader;
+use tokio_util::sync::CancellationToken;
 
 pub use settings::{Example, FeatureSet, Function, TapSettings};
 pub use upload::UploadSettings;
+
+/// What the service is made of; all of it comes from outside.
+pub struct Parts {
+    /// Answers queries.
+    pub service: Arc<dyn QueryService>,
+    /// Keeps the jobs.
+    pub catalog: Catalog,
+    /// Reads the tables that requests bring along.
+    pub tables: Arc<dyn TableReader>,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// No other process runs jobs of this catalog: those that it says are running were lost.
+    pub is_alone: bool,
+}
+
+/// The TAP service. A cheap handle: clones are one service.
+#[derive(Clone)]
+pub struct TapService {
+    tap: Arc<Tap>,
+    is_alone: bool,
+}
 
 /// What every handler needs.
 struct Tap {
@@ -60,6 +91,12 @@ struct Tap {
     uploads: Arc<upload::Uploads>,
     jobs: Arc<uws::Jobs>,
     tables: vosi::TablesCache,
+    headers: ClientHeaders,
+    clients: Clients,
+    /// No further jobs are started, and nobody waits any more.
+    stopping: CancellationToken,
+    /// What has not ended is given up.
+    giving_up: CancellationToken,
 }
 
 impl Tap {
@@ -76,37 +113,81 @@ impl Tap {
         };
         format!("http://{}/tap", host.filter(is_host).unwrap_or("localhost"))
     }
+
+    fn client(&self, request: &Request) -> Client {
+        self.headers.client(request)
+    }
 }
 
-/// The TAP service at `/tap`, to be merged into the server's router. `tables` reads the tables that requests bring along.
-///
-/// The jobs of asynchronous queries live in the router's state: they end when the last clone of the router is dropped.
-pub fn router(
-    service: Arc<dyn QueryService>,
-    settings: TapSettings,
-    clock: SharedClock,
-    tables: Arc<dyn TableReader>,
-) -> Router {
-    let max_body_bytes = settings.max_body_bytes;
-    let settings = Arc::new(settings);
-    let uploads = Arc::new(upload::Uploads::new(&settings, tables));
-    let tap = Tap {
-        started_unix_ms: clock.unix_ms(),
-        jobs: Arc::new(uws::Jobs::new(service.clone(), settings.clone(), clock, uploads.clone())),
-        uploads,
-        tables: vosi::TablesCache::default(),
-        service,
-        settings,
-    };
-    Router::new()
-        .route("/tap", get(landing::page))
-        .route("/tap/", get(landing::page))
-        .route("/tap/sync", get(sync::query).post(sync::query))
-        .merge(uws::routes())
-        .merge(vosi::routes())
-        .layer(DefaultBodyLimit::max(max_body_bytes))
-        .layer(map_response(name_server))
-        .with_state(Arc::new(tap))
+impl TapService {
+    /// A service over these parts.
+    ///
+    /// # Errors
+    /// `Invalid` for settings that cannot be, `Unavailable` if the folder of results cannot be used.
+    pub fn new(parts: Parts, settings: TapSettings) -> Result<Self> {
+        let Parts { service, catalog, tables, clock, is_alone } = parts;
+        let settings = Arc::new(settings);
+        let store = Arc::new(results::Store::open(&settings)?);
+        let uploads = Arc::new(upload::Uploads::new(&settings, tables));
+        let stopping = CancellationToken::new();
+        let jobs = uws::Jobs::new(uws::Parts {
+            service: Arc::clone(&service),
+            catalog,
+            store,
+            uploads: Arc::clone(&uploads),
+            settings: Arc::clone(&settings),
+            clock: Arc::clone(&clock),
+            stopping: stopping.clone(),
+        });
+        let tap = Tap {
+            started_unix_ms: clock.unix_ms(),
+            uploads,
+            jobs: Arc::new(jobs),
+            tables: vosi::TablesCache::default(),
+            headers: ClientHeaders::of(&settings)?,
+            clients: Clients::new(settings.max_requests_per_client),
+            stopping,
+            giving_up: CancellationToken::new(),
+            service,
+            settings,
+        };
+        Ok(Self { tap: Arc::new(tap), is_alone })
+    }
+
+    /// The service at `/tap`, to be merged into the server's router.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/tap", get(landing::page))
+            .route("/tap/", get(landing::page))
+            .route("/tap/sync", get(sync::query).post(sync::query))
+            .merge(uws::routes())
+            .merge(vosi::routes())
+            .layer(DefaultBodyLimit::max(self.tap.settings.max_body_bytes))
+            .layer(map_response(name_server))
+            .with_state(Arc::clone(&self.tap))
+    }
+
+    /// Runs the jobs of asynchronous queries until [`TapService::stop`] was called and those that ran have ended. Without it jobs wait.
+    /// Dropping the future ends what runs.
+    pub async fn run_jobs(&self) {
+        Arc::clone(&self.tap.jobs).run(self.is_alone).await;
+    }
+
+    /// Begins to stop: no further job is started, and requests that wait for a job's phase are answered. What runs goes on.
+    pub fn stop(&self) {
+        self.tap.stopping.cancel();
+    }
+
+    /// Gives up what still runs: synchronous answers end with an error, and jobs go back to the queue, for another czar or the next
+    /// start. To be called after [`TapService::stop`], when no more time is left.
+    pub async fn give_up(&self) {
+        self.tap.giving_up.cancel();
+        match self.tap.jobs.release().await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "jobs that ran wait to be started again"),
+            Err(error) => tracing::warn!(error = %error.to_log(), "jobs that ran stay so until their leases run out"),
+        }
+    }
 }
 
 /// Says which program answers, so that people who compare services know what they compare.

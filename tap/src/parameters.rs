@@ -119,25 +119,9 @@ impl Parameters {
         exact.or_else(|| self.files.iter().rfind(|(name, _)| name.eq_ignore_ascii_case(part))).map(|(_, file)| file)
     }
 
-    /// Replaces the parameters of these names by these values, and keeps the others. UPLOAD adds to what is there, as TAP wants it.
-    pub(crate) fn replace(&mut self, new: Vec<(String, String)>) {
-        self.pairs.retain(|(name, _)| name == "UPLOAD" || !new.iter().any(|(replaced, _)| replaced == name));
-        self.pairs.extend(new);
-    }
-
-    /// Takes over the files of others.
-    pub(crate) fn add_files_of(&mut self, others: &Self) {
-        self.files.extend(others.files.iter().cloned());
-    }
-
-    /// Lets go of all files.
-    pub(crate) fn forget_files(&mut self) {
-        self.files.clear();
-    }
-
-    /// What they take in memory, about.
-    pub(crate) fn bytes(&self) -> usize {
-        self.iter().map(|(name, value)| name.len() + value.len()).sum()
+    /// All files, by the names of their parts.
+    pub(crate) fn files(&self) -> &[(String, Arc<SpooledFile>)] {
+        &self.files
     }
 
     fn add_urlencoded(&mut self, text: &[u8]) -> Result<()> {
@@ -224,6 +208,11 @@ impl Parameters {
         self.count()?;
         self.pairs.push((name.to_ascii_uppercase(), value));
         Ok(())
+    }
+
+    /// Parameters as [`Parameters::iter`] gave them, and files by the names of their parts.
+    pub(crate) fn from_stored(pairs: Vec<(String, String)>, files: Vec<(String, Arc<SpooledFile>)>) -> Self {
+        Self { pairs, files }
     }
 
     #[cfg(test)]

@@ -39,6 +39,9 @@ impl Question {
         {
             return Err(Error::invalid(format!("no language \"{language}\"; LANG can be {}", LANGUAGES.join(", "))));
         }
+        if parameters.all("QUERY").nth(1).is_some() {
+            return Err(Error::invalid("the parameter QUERY is given twice"));
+        }
         let text = parameters.one("QUERY")?.ok_or_else(|| Error::invalid("the parameter QUERY is missing"))?;
         let format = match parameters.one("RESPONSEFORMAT")? {
             Some(format) => Some(format),
@@ -60,6 +63,7 @@ impl Question {
             max_rows: self.max_rows,
             explain: self.explain,
             uploads,
+            ..QueryRequest::default()
         }
     }
 }
@@ -112,6 +116,7 @@ mod tests {
             (vec![("QUERY", "q"), ("MAXREC", "many")], "MAXREC"),
             (vec![("QUERY", "q"), ("REQUEST", "getFish")], "getFish"),
             (vec![("QUERY", "q"), ("QUERY", "r")], "QUERY"),
+            (vec![("QUERY", "q"), ("QUERY", "q")], "QUERY"),
             (vec![("QUERY", "q"), ("RESPONSEFORMAT", "gif")], "gif"),
         ] {
             let error = read(&pairs).unwrap_err();

@@ -17,8 +17,22 @@ pub struct TapSettings {
     /// The address of `/tap` as users see it, for example `https://data.example.org/tap`. Without one it is made from each
     /// request's `Host` header with `http://`, which is wrong behind a proxy that ends TLS or changes the path.
     pub base_url: Option<String>,
-    /// The folder for results of asynchronous queries. It belongs to one server alone: what an earlier run left there is deleted.
+    /// The folder for files that last as long as a request: uploads. It belongs to one server alone: what an earlier run left there is
+    /// deleted.
     pub scratch_dir: PathBuf,
+    /// The folder for results of asynchronous queries, and for what they uploaded. All czars of one catalog must see the same.
+    pub results_dir: PathBuf,
+    /// The store of those results as an address, `file:///FOLDER`; it goes before `results_dir`.
+    pub results_url: Option<String>,
+    /// The request header in which a proxy in front of the service names the user. Without one no user is known. Whoever reaches
+    /// the service past that proxy can claim to be anyone.
+    pub owner_header: Option<String>,
+    /// The request header in which a proxy in front of the service gives the client's address, for example `X-Forwarded-For`. Without
+    /// one it is the address that the connection comes from.
+    pub address_header: Option<String>,
+    /// Synchronous queries that one user, or one address where users are not known, may have open at once; one more is refused. Many
+    /// people may share an address.
+    pub max_requests_per_client: usize,
     /// Largest request body in bytes. Queries are text, so 2 MiB is generous; it bounds what one request can hold in memory.
     pub max_body_bytes: usize,
     /// MAXREC of requests that name none; none by default, because a result cut in silence is a wrong result to many a script.
@@ -38,11 +52,16 @@ pub struct TapSettings {
     pub hard_retention_s: u64,
     /// Jobs kept at once, finished ones included: enough for a busy week, and few enough to list.
     pub max_jobs: usize,
-    /// Bytes that the parameters of all jobs together may take in memory: 10,000 jobs with queries of 25 kB each.
+    /// Jobs that one user may keep, where users are known; none by default: `max_jobs` is the only bound.
+    pub max_jobs_per_owner: Option<usize>,
+    /// Bytes that the parameters of all jobs together may take in the catalog: 10,000 jobs with queries of 25 kB each.
     pub max_jobs_bytes: usize,
     /// Jobs that run at once; more wait in phase QUEUED. A few keep the cluster busy, and each takes memory there.
     pub max_running_jobs: usize,
-    /// Bytes that all results of jobs together may take in the scratch folder; 64 GiB fits common disks.
+    /// How often a job is started in all if the server stops while it runs. Queries only read, so to start one again does no harm;
+    /// but one that stops the server must not do so for ever.
+    pub max_job_attempts: u64,
+    /// Bytes that all results of jobs together may take in their store; 64 GiB fits common disks.
     pub max_spool_bytes: u64,
     /// Longest time in seconds that a request with `WAIT` is held open, `WAIT=-1` included; proxies rarely hold longer than an hour,
     /// and clients ask again.
@@ -68,7 +87,12 @@ impl Default for TapSettings {
             title: "Catalog database".to_owned(),
             description: "Astronomical catalogs, to be asked in ADQL.".to_owned(),
             base_url: None,
-            scratch_dir: std::env::temp_dir().join("qserv-tap"),
+            scratch_dir: std::env::temp_dir().join("qserv-tap-scratch"),
+            results_dir: std::env::temp_dir().join("qserv-tap"),
+            results_url: None,
+            owner_header: None,
+            address_header: None,
+            max_requests_per_client: 256,
             max_body_bytes: 2 * 1024 * 1024,
             default_max_rows: None,
             hard_max_rows: None,
@@ -78,8 +102,10 @@ impl Default for TapSettings {
             default_retention_s: 7 * 86_400,
             hard_retention_s: 60 * 86_400,
             max_jobs: 10_000,
+            max_jobs_per_owner: None,
             max_jobs_bytes: 256 * 1024 * 1024,
             max_running_jobs: 8,
+            max_job_attempts: 3,
             max_spool_bytes: 64 * 1024 * 1024 * 1024,
             max_wait_s: 3_600,
             sweep_interval_s: 60,

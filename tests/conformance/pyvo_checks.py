@@ -1,13 +1,15 @@
 """pyvo as an astronomer uses it."""
 
 import functools
+import threading
 import time
 import warnings
+import xml.etree.ElementTree
 
 import numpy
 import pyvo
 import requests
-from astropy.time import TimeDelta
+from astropy.time import Time, TimeDelta
 from astropy.utils.exceptions import AstropyDeprecationWarning
 from pyvo.dal.exceptions import DALOverflowWarning
 
@@ -192,6 +194,99 @@ def check_job_list(sky):
         assert job.job_id not in {description.jobid for description in sky.service.get_job_list(phases=["ERROR"])}
     finally:
         job.delete()
+
+
+def check_job_list_filters(sky):
+    """the job list can be cut by time and number"""
+    first = sky.service.submit_job("SELECT COUNT(*) AS n FROM demo.Visit", runid="the first")
+    second = sky.service.submit_job("SELECT COUNT(*) AS n FROM demo.Filter")
+    try:
+        newest = list(sky.service.get_job_list(last=1))
+        assert [description.jobid for description in newest] == [second.job_id], newest
+        listed = {description.jobid: description for description in sky.service.get_job_list(last=2)}
+        assert set(listed) == {first.job_id, second.job_id}, listed
+        assert listed[first.job_id].runid == "the first", listed[first.job_id].runid
+        # By a second of its own: pyvo sends no parts of seconds.
+        assert not list(sky.service.get_job_list(after=(Time.now() + TimeDelta(3600, format="sec")).to_datetime()))
+        both = sky.service.get_job_list(phases=["PENDING", "EXECUTING"])
+        assert {first.job_id, second.job_id} <= {description.jobid for description in both}
+    finally:
+        first.delete()
+        second.delete()
+
+
+def check_wait(sky):
+    """WAIT holds a request until the phase changes, and no longer"""
+    job = sky.service.submit_job(ENDLESS)
+    try:
+        began = time.monotonic()
+        assert requests.get(f"{job.url}/phase", params={"WAIT": 1}, timeout=60).text == "PENDING"
+        assert 1 <= time.monotonic() - began < 10
+        began = time.monotonic()
+        assert b"PENDING" in requests.get(job.url, params={"WAIT": 60, "PHASE": "EXECUTING"}, timeout=60).content
+        assert time.monotonic() - began < 10, "it waited in another phase"
+        job.run()
+        wait_for_phase(job, "EXECUTING")
+        aborting = threading.Timer(1, job.abort)
+        aborting.start()
+        began = time.monotonic()
+        assert requests.get(f"{job.url}/phase", params={"WAIT": -1}, timeout=60).text == "ABORTED"
+        assert 0.5 <= time.monotonic() - began < 10
+        aborting.join()
+    finally:
+        job.delete()
+
+
+def check_progress(sky):
+    """a running job tells how far it is"""
+    job = sky.service.submit_job(ENDLESS)
+    try:
+        job.run()
+        wait_for_phase(job, "EXECUTING")
+        until = time.monotonic() + PHASE_TIMEOUT_S
+        while True:
+            document = xml.etree.ElementTree.fromstring(requests.get(job.url, timeout=60).content)
+            progress = {element.tag.split("}")[1]: int(element.text) for element in document.find(".//{*}progress")}
+            if progress["chunksTotal"] > 0:
+                break
+            assert time.monotonic() < until, progress
+            time.sleep(0.1)
+        assert progress["chunksDone"] <= progress["chunksTotal"] and progress["attempts"] == 1, progress
+    finally:
+        job.delete()
+
+
+def check_result_in_any_format(sky):
+    """a job's result is fetched in any format, whole and in parts"""
+    text = "SELECT objectId, coord_ra, refBand FROM demo.Object ORDER BY objectId"
+    job = sky.service.submit_job(text)
+    try:
+        job.run().wait(timeout=PHASE_TIMEOUT_S)
+        expected = sky.service.search(text).to_table()
+        assert_same_answer(job.fetch_result().to_table().iterrows(), expected.iterrows(), is_ordered=True)
+        url = f"{job.url}/results/result"
+        for response_format in ("votable/td", "votable/b", "csv", "tsv"):
+            stored = requests.get(url, params={"RESPONSEFORMAT": response_format}, timeout=60)
+            synchronous, content_type = sky.fetch(text, FORMAT=response_format)
+            assert stored.headers["Content-Type"] == content_type
+            assert stored.content == synchronous, response_format
+        whole = requests.get(url, timeout=60)
+        assert whole.headers["Accept-Ranges"] == "bytes"
+        part = requests.get(url, headers={"Range": "bytes=100-", "If-Range": whole.headers["ETag"]}, timeout=60)
+        assert part.status_code == 206 and part.content == whole.content[100:]
+        outside = requests.get(url, headers={"Range": f"bytes={len(whole.content)}-"}, timeout=60)
+        assert outside.status_code == 416 and outside.headers["Content-Range"] == f"bytes */{len(whole.content)}"
+    finally:
+        job.delete()
+
+
+def check_delete_by_action(sky):
+    """ACTION=DELETE deletes a job as DELETE does"""
+    job = sky.service.submit_job("SELECT COUNT(*) AS n FROM demo.Visit")
+    answer = requests.post(job.url, data={"ACTION": "DELETE"}, allow_redirects=False, timeout=60)
+    assert answer.status_code == 303 and answer.headers["Location"] == f"{sky.tap_url}/async", answer.headers
+    for resource in ("", "/phase", "/results", "/error"):
+        assert requests.get(job.url + resource, timeout=60).status_code == 404, resource
 
 
 def check_job_settings(sky):

@@ -4,6 +4,7 @@
 //! its workers in this process, reached without a network. Beside that they are the same.
 
 use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,16 +25,15 @@ use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::ClusterStore;
 use qserv_ingest::Ingest;
-use qserv_tap::{Example, FeatureSet, Function, TapSettings};
+use qserv_tap::{Example, FeatureSet, Function, TapService, TapSettings};
 use qserv_worker::EmbeddedWorker;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::settings::Settings;
 
-/// How long running requests may take to end after the program was told to stop: enough for a short answer to get out, short
-/// enough for whoever pressed Ctrl-C.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long answers that were given up may take to say so to their clients.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How often to look for loads that nobody ends and files that nothing names: neither is urgent.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
@@ -48,6 +48,9 @@ pub struct Server {
     membership: MembershipSettings,
     tap: TapSettings,
     clock: SharedClock,
+    /// No other czar uses the catalog.
+    is_alone: bool,
+    drain: Duration,
     /// Dropped last: queries and loads end before the workers of this process do.
     workers: Vec<EmbeddedWorker>,
     tasks: JoinSet<()>,
@@ -165,7 +168,8 @@ impl Server {
         }
         let membership = settings.czar.membership.clone();
         let tap = tap_settings(settings, shape.data_dir);
-        Ok(Self { catalog, czar, ingest, peers, secret, membership, tap, clock, workers, tasks })
+        let drain = Duration::from_millis(settings.czar.drain_ms);
+        Ok(Self { catalog, czar, ingest, peers, secret, membership, tap, clock, is_alone, drain, workers, tasks })
     }
 
     /// What is loaded and where.
@@ -191,17 +195,24 @@ impl Server {
         self.tap.examples.splice(0..0, examples);
     }
 
+    /// TAP, without HTTP.
+    fn tap(&self) -> Result<TapService> {
+        let parts = qserv_tap::Parts {
+            service: self.queries(),
+            catalog: self.catalog.clone(),
+            tables: Arc::new(qserv_loaders::TableFiles),
+            clock: Arc::clone(&self.clock),
+            is_alone: self.is_alone,
+        };
+        TapService::new(parts, self.tap.clone())
+    }
+
     /// Everything that is served over HTTP.
-    fn router(&self) -> Router {
+    fn router(&self, tap: &TapService) -> Router {
         Router::new()
             .route("/", get(|| async { Redirect::temporary("/tap") }))
             .route("/healthz", get(|| async { "ok\n" }))
-            .merge(qserv_tap::router(
-                self.queries(),
-                self.tap.clone(),
-                Arc::clone(&self.clock),
-                Arc::new(qserv_loaders::TableFiles),
-            ))
+            .merge(tap.router())
             .merge(qserv_ingest::router(self.ingest.clone()))
             .merge(qserv_engine::cluster::router(
                 self.peers.clone(),
@@ -212,13 +223,15 @@ impl Server {
             ))
     }
 
-    /// Serves HTTP until `stop` is ready, then lets running requests end for a short time.
+    /// Serves HTTP and runs jobs until `stop` is ready. Then requests and jobs that run have the drain time to end; what has not
+    /// ended by then says so to its client, or waits in the catalog to be run again.
     ///
     /// # Errors
     /// `Unavailable` if the listener fails.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let router = self.router();
-        let Self { catalog, workers, mut tasks, .. } = self;
+        let tap = self.tap()?;
+        let router = self.router(&tap);
+        let Self { catalog, workers, mut tasks, drain, .. } = self;
         // Answers are small packets now and then: waiting to fill one costs each 40 ms.
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
@@ -226,21 +239,32 @@ impl Server {
             }
         });
         let (stopping, mut stopped) = tokio::sync::watch::channel(false);
-        let serving = axum::serve(listener, router)
+        let told = tap.clone();
+        let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(async move {
                 stop.await;
+                told.stop();
                 stopping.send_replace(true);
             })
             .into_future();
+        // Both end by themselves after the stop.
+        let working = async {
+            let (served, ()) = tokio::join!(serving, tap.run_jobs());
+            served.map_err(|error| Error::unavailable("HTTP cannot be served").caused_by(error))
+        };
         let drained = async {
             // An error: the sender is gone, and with it the server.
             let _ = stopped.wait_for(|stopped| *stopped).await;
-            tokio::time::sleep(DRAIN).await;
+            tokio::time::sleep(drain).await;
+            tap.give_up().await;
+            tokio::time::sleep(LAST_WORDS).await;
         };
         let ended = tokio::select! {
-            ended = serving => ended.map_err(|error| Error::unavailable("HTTP cannot be served").caused_by(error)),
+            ended = working => ended,
             () = drained => Ok(()),
         };
+        // Once more: what was given up may have ended before the catalog was told.
+        tap.give_up().await;
         tasks.shutdown().await;
         drop(workers);
         catalog.close().await;
@@ -281,6 +305,7 @@ fn tap_settings(settings: &Settings, data_dir: &Path) -> TapSettings {
     let function =
         |signature: qserv_udfs::Signature| Function { signature: signature.form, description: signature.description };
     TapSettings {
+        results_dir: data_dir.join(&settings.tap.results_dir),
         scratch_dir: data_dir.join(&settings.tap.scratch_dir),
         functions: qserv_udfs::signatures().into_iter().map(function).collect(),
         features: features(),

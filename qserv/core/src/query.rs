@@ -51,6 +51,8 @@ pub struct QueryRequest {
     pub max_rows: Option<u64>,
     /// Answer with the plan instead of rows: one column `plan`, a row a line.
     pub explain: bool,
+    /// Where the service says how far it is, from before the first row on.
+    pub progress: Arc<QueryProgress>,
     /// Tables that are there for this query alone.
     pub uploads: Vec<Upload>,
 }
@@ -72,7 +74,7 @@ pub struct QueryResult {
     pub warnings: Vec<String>,
     /// Becomes true, at the latest when the stream ends, if `max_rows` cut the result.
     pub overflow: Arc<std::sync::atomic::AtomicBool>,
-    /// How far it is.
+    /// How far it is: the request's.
     pub progress: Arc<QueryProgress>,
 }
 
@@ -87,6 +89,8 @@ impl std::fmt::Debug for QueryResult {
 pub struct QueryProgress {
     /// Chunks that the query must read.
     pub chunks_total: std::sync::atomic::AtomicU64,
+    /// Chunks of those that are read, about: workers tell it from time to time, some only at the end.
+    pub chunks_done: std::sync::atomic::AtomicU64,
     /// Rows handed out so far.
     pub rows: std::sync::atomic::AtomicU64,
 }

@@ -23,3 +23,4 @@ pub mod session;
 pub mod spatial;
 pub mod store;
 pub mod table;
+mod yielding;

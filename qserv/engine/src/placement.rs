@@ -156,6 +156,12 @@ impl Placement {
         self.slots.len()
     }
 
+    /// Number of chunks placed in one slot.
+    #[must_use]
+    pub fn chunks_in(&self, slot: Slot) -> usize {
+        self.slots.values().filter(|placed| **placed == slot).count()
+    }
+
     /// Every live worker, those with tasks first.
     pub fn workers(&self) -> impl Iterator<Item = &LiveWorker> {
         self.tasks.iter().chain(&self.others)
@@ -217,6 +223,8 @@ mod tests {
             count[slot.task] += 1;
         }
         assert_eq!(count, [10, 10, 10]);
+        let slots = (0..3).flat_map(|task| (0..MAX_GROUPS).map(move |group| Slot { task, group }));
+        assert_eq!(slots.map(|slot| placement.chunks_in(slot)).sum::<usize>(), placement.chunks());
     }
 
     #[test]

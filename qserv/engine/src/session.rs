@@ -19,6 +19,7 @@ use qserv_core::store::SEGMENT_STORE_URL;
 use crate::distribute::{JoinWithinChunks, KeepKeysTogether};
 use crate::error::from_datafusion;
 use crate::spatial::{CheckOverlap, JoinWithOverlap, SpatialJoinCodec};
+use crate::yielding::YieldInJoins;
 
 /// How many of the greediest operators the log names when memory runs out.
 const TRACKED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).expect("5 is not 0");
@@ -84,6 +85,7 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     rules.extend(PhysicalOptimizer::new().rules);
     rules.push(Arc::new(KeepKeysTogether));
     rules.push(Arc::new(CheckOverlap));
+    rules.push(Arc::new(YieldInJoins));
     rules
 }
 

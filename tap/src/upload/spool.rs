@@ -23,9 +23,10 @@ pub(super) struct Spool {
     prepared: OnceCell<()>,
 }
 
-/// A file that somebody sent. It is deleted when this is dropped.
+/// A file that somebody sent. It is deleted when this is dropped, unless it is kept for a job.
 #[derive(Debug)]
 pub(crate) struct SpooledFile {
+    is_kept: bool,
     path: PathBuf,
     media_type: Option<String>,
     bytes: u64,
@@ -56,7 +57,7 @@ impl Spool {
         self.prepared.get_or_try_init(|| tokio::fs::create_dir_all(&self.folder)).await.map_err(cannot_write)?;
         let path = self.folder.join(format!("{}.{FILE_SUFFIX}", uuid::Uuid::new_v4().simple()));
         let file = BufWriter::with_capacity(WRITE_BYTES, File::create_new(&path).await.map_err(cannot_write)?);
-        let kept = SpooledFile { path, media_type, bytes: 0, used_bytes: self.used_bytes.clone() };
+        let kept = SpooledFile { is_kept: false, path, media_type, bytes: 0, used_bytes: self.used_bytes.clone() };
         Ok(Receiving { file, kept, limit_bytes: self.limit_bytes })
     }
 }
@@ -112,19 +113,32 @@ impl Receiving {
 }
 
 impl SpooledFile {
+    /// A file that a job keeps in the store of results.
+    pub(crate) fn kept(path: PathBuf, media_type: Option<String>) -> Self {
+        Self { is_kept: true, path, media_type, bytes: 0, used_bytes: Arc::default() }
+    }
+
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Its length.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The media type that its sender gave.
-    pub(super) fn media_type(&self) -> Option<&str> {
+    pub(crate) fn media_type(&self) -> Option<&str> {
         self.media_type.as_deref()
     }
 }
 
 impl Drop for SpooledFile {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         self.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "an upload could not be deleted");

@@ -1,12 +1,9 @@
 //! Jobs and the list of jobs in XML (UWS 1.1, appendix A).
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use qserv_core::catalog::{Job, JobSummary};
 
-use super::job::{Job, JobState};
 use crate::error::uws_type;
 use crate::moment::uws_time;
-use crate::parameters::Parameters;
 use crate::xml::XmlWriter;
 
 /// The media type of the documents.
@@ -20,83 +17,99 @@ const NAMESPACES: [(&str, &str); 4] = [
 ];
 
 /// The list of jobs; `base_url` is that of `/tap`.
-pub(super) fn job_list(jobs: &[(Arc<Job>, JobState)], base_url: &str) -> Vec<u8> {
+pub(super) fn job_list(jobs: &[JobSummary], base_url: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut xml = XmlWriter::document(&mut out);
     xml.open("uws:jobs", &NAMESPACES);
-    for (job, state) in jobs {
-        let address = job_url(base_url, job);
+    for job in jobs {
+        let address = job_url(base_url, &job.id);
         xml.open("uws:jobref", &[("id", &job.id), ("xlink:type", "simple"), ("xlink:href", &address)])
-            .leaf("uws:phase", &[], state.phase.name())
-            .optional("uws:runId", run_id(state))
-            .leaf("uws:creationTime", &[], &uws_time(job.created_unix_ms))
-            .close();
+            .leaf("uws:phase", &[], job.phase.name())
+            .optional("uws:runId", job.run_id.as_deref());
+        put_owner(&mut xml, job.owner.as_deref());
+        xml.leaf("uws:creationTime", &[], &uws_time(job.created_unix_ms)).close();
     }
     xml.finish();
     out
 }
 
-/// One job.
-pub(super) fn job(job: &Job, state: &JobState, base_url: &str) -> Vec<u8> {
+/// One job. The order of the elements is that of UWS 1.1's schema.
+pub(super) fn job(job: &Job, base_url: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut xml = XmlWriter::document(&mut out);
-    xml.open("uws:job", &NAMESPACES)
-        .leaf("uws:jobId", &[], &job.id)
-        .optional("uws:runId", run_id(state))
-        .empty("uws:ownerId", &NIL)
-        .leaf("uws:phase", &[], state.phase.name())
-        .empty("uws:quote", &NIL)
-        .leaf("uws:creationTime", &[], &uws_time(job.created_unix_ms));
-    put_time(&mut xml, "uws:startTime", state.started_unix_ms);
-    put_time(&mut xml, "uws:endTime", state.ended_unix_ms);
-    xml.leaf("uws:executionDuration", &[], &state.run_time_s.to_string()).leaf(
+    xml.open("uws:job", &NAMESPACES).leaf("uws:jobId", &[], &job.id).optional("uws:runId", job.run_id.as_deref());
+    put_owner(&mut xml, job.owner.as_deref());
+    xml.leaf("uws:phase", &[], job.phase.name()).empty("uws:quote", &NIL).leaf(
+        "uws:creationTime",
+        &[],
+        &uws_time(job.created_unix_ms),
+    );
+    put_time(&mut xml, "uws:startTime", job.started_unix_ms);
+    put_time(&mut xml, "uws:endTime", job.ended_unix_ms);
+    xml.leaf("uws:executionDuration", &[], &job.run_time_s.to_string()).leaf(
         "uws:destruction",
         &[],
-        &uws_time(state.destruction_unix_ms),
+        &uws_time(job.destruction_unix_ms),
     );
-    put_parameters(&mut xml, &[], &state.parameters);
-    put_results(&mut xml, &[], job, state, base_url);
-    if let Some(failure) = &state.failure {
+    put_parameters(&mut xml, &[], job);
+    put_results(&mut xml, &[], job, base_url);
+    if let Some(failure) = &job.failure {
         xml.open("uws:errorSummary", &[("type", uws_type(failure.kind)), ("hasDetail", "true")])
             .leaf("uws:message", &[], &failure.message)
             .close();
     }
-    if let Some(progress) = &state.progress {
-        // A vocabulary of our own: UWS leaves the content of jobInfo open.
-        xml.open("uws:jobInfo", &[])
-            .open("progress", &[])
-            .leaf("rows", &[], &progress.rows.load(Ordering::Relaxed).to_string())
-            .leaf("chunksTotal", &[], &progress.chunks_total.load(Ordering::Relaxed).to_string())
-            .close()
-            .close();
+    if job.started_unix_ms.is_some() {
+        put_progress(&mut xml, job);
     }
     xml.finish();
     out
 }
 
+/// How far a job is, in a vocabulary of our own: UWS leaves the content of jobInfo open.
+fn put_progress(xml: &mut XmlWriter<'_>, job: &Job) {
+    let progress = &job.progress;
+    xml.open("uws:jobInfo", &[]).open("progress", &[("xmlns", PROGRESS)]);
+    for (name, count) in [
+        ("chunksDone", progress.chunks_done),
+        ("chunksTotal", progress.chunks_total),
+        ("rows", progress.rows),
+        ("bytes", progress.stored_bytes),
+        ("attempts", job.attempts),
+    ] {
+        xml.leaf(name, &[], &count.to_string());
+    }
+    xml.close().close();
+}
+
 /// The parameters of a job, as a document of their own.
-pub(super) fn parameters(state: &JobState) -> Vec<u8> {
+pub(super) fn parameters(job: &Job) -> Vec<u8> {
     let mut out = Vec::new();
-    put_parameters(&mut XmlWriter::document(&mut out), &NAMESPACES[1..], &state.parameters);
+    put_parameters(&mut XmlWriter::document(&mut out), &NAMESPACES[1..], job);
     out
 }
 
 /// The results of a job, as a document of their own.
-pub(super) fn results(job: &Job, state: &JobState, base_url: &str) -> Vec<u8> {
+pub(super) fn results(job: &Job, base_url: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    put_results(&mut XmlWriter::document(&mut out), &NAMESPACES[1..], job, state, base_url);
+    put_results(&mut XmlWriter::document(&mut out), &NAMESPACES[1..], job, base_url);
     out
 }
 
 /// The address of a job.
-pub(super) fn job_url(base_url: &str, job: &Job) -> String {
-    format!("{base_url}/async/{}", job.id)
+pub(super) fn job_url(base_url: &str, id: &str) -> String {
+    format!("{base_url}/async/{id}")
 }
 
 const NIL: [(&str, &str); 1] = [("xsi:nil", "true")];
 
-fn run_id(state: &JobState) -> Option<&str> {
-    state.parameters.iter().find(|(name, _)| *name == "RUNID").map(|(_, value)| value)
+/// The namespace of a job's progress.
+const PROGRESS: &str = "urn:qserv:progress";
+
+fn put_owner(xml: &mut XmlWriter<'_>, owner: Option<&str>) {
+    match owner {
+        Some(owner) => xml.leaf("uws:ownerId", &[], owner),
+        None => xml.empty("uws:ownerId", &NIL),
+    };
 }
 
 fn put_time(xml: &mut XmlWriter<'_>, name: &'static str, unix_ms: Option<i64>) {
@@ -106,28 +119,22 @@ fn put_time(xml: &mut XmlWriter<'_>, name: &'static str, unix_ms: Option<i64>) {
     };
 }
 
-fn put_parameters(xml: &mut XmlWriter<'_>, attributes: &[(&str, &str)], parameters: &Parameters) {
+fn put_parameters(xml: &mut XmlWriter<'_>, attributes: &[(&str, &str)], job: &Job) {
     xml.open("uws:parameters", attributes);
-    for (name, value) in parameters.iter() {
+    for (name, value) in &job.parameters {
         xml.leaf("uws:parameter", &[("id", name)], value);
     }
     xml.close();
 }
 
-fn put_results(xml: &mut XmlWriter<'_>, attributes: &[(&str, &str)], job: &Job, state: &JobState, base_url: &str) {
+fn put_results(xml: &mut XmlWriter<'_>, attributes: &[(&str, &str)], job: &Job, base_url: &str) {
     xml.open("uws:results", attributes);
-    if let Some(result) = &state.result {
-        let address = format!("{}/results/result", job_url(base_url, job));
-        let size = result.bytes().to_string();
+    if let Some(result) = &job.result {
+        // Without a size: it is that of no format until one is asked for.
+        let address = format!("{}/results/result", job_url(base_url, &job.id));
         xml.empty(
             "uws:result",
-            &[
-                ("id", "result"),
-                ("xlink:type", "simple"),
-                ("xlink:href", &address),
-                ("size", &size),
-                ("mime-type", result.content_type),
-            ],
+            &[("id", "result"), ("xlink:type", "simple"), ("xlink:href", &address), ("mime-type", &result.media_type)],
         );
     }
     xml.close();

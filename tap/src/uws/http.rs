@@ -5,23 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use qserv_core::catalog::{Job, JobFilter, JobPhase};
 use qserv_core::{Error, Result};
-use tokio_util::io::ReaderStream;
 
 use super::document::{self, CONTENT_TYPE, job_url};
-use super::job::{Job, Phase};
+use super::request::JobRequest;
+use crate::account::QUERY_ID_HEADER;
+use crate::client::Client;
 use crate::error::Failure;
 use crate::moment::{self, uws_time};
 use crate::parameters::Parameters;
 use crate::{Tap, votable};
-
-/// Bytes read from a result's file at once.
-const READ_BYTES: usize = 256 * 1024;
 
 type Answer = Result<Response, Failure>;
 
@@ -34,8 +32,8 @@ pub(crate) fn routes() -> Router<Arc<Tap>> {
         .route("/tap/async/{id}/parameters", get(parameters).post(change))
         .route("/tap/async/{id}/executionduration", get(execution_duration).post(change))
         .route("/tap/async/{id}/destruction", get(destruction).post(change))
-        .route("/tap/async/{id}/quote", get(empty))
-        .route("/tap/async/{id}/owner", get(empty))
+        .route("/tap/async/{id}/quote", get(quote))
+        .route("/tap/async/{id}/owner", get(owner))
         .route("/tap/async/{id}/error", get(error))
         .route("/tap/async/{id}/results", get(results))
         .route("/tap/async/{id}/results/result", get(result))
@@ -44,139 +42,140 @@ pub(crate) fn routes() -> Router<Arc<Tap>> {
 }
 
 async fn list(State(tap): State<Arc<Tap>>, request: Request) -> Answer {
-    let base_url = tap.base_url(&request);
-    let filters = Parameters::read(request).await?;
-    let phases: Vec<_> = filters.all("PHASE").map(str::to_ascii_uppercase).collect();
-    let after = filters.one("AFTER")?.map(|text| {
+    let (base_url, client) = (tap.base_url(&request), tap.client(&request));
+    let asked = Parameters::read(request).await?;
+    let phase = |name: &str| {
+        JobPhase::parse(name)
+            .map(Some)
+            .or_else(|| UNUSED_PHASES.iter().any(|unused| unused.eq_ignore_ascii_case(name)).then_some(None))
+            .ok_or_else(|| Error::invalid(format!("no PHASE \"{name}\"; UWS knows none of this name")))
+    };
+    let phases: Vec<Option<JobPhase>> = asked.all("PHASE").map(phase).collect::<Result<_>>()?;
+    let after_unix_ms = asked.one("AFTER")?.map(|text| {
         moment::parse_time(text)
             .ok_or_else(|| Error::invalid(format!("AFTER must be an ISO 8601 time, not \"{text}\"")))
     });
-    let after = after.transpose()?;
-    let last: Option<usize> = filters
+    let last = asked
         .one("LAST")?
-        .map(|text| text.parse().map_err(|_| Error::invalid(format!("LAST must be a number of jobs, not \"{text}\""))))
-        .transpose()?;
-    let mut jobs: Vec<_> = tap.jobs.list().into_iter().map(|job| (job.clone(), job.state())).collect();
-    jobs.retain(|(job, state)| {
-        (phases.is_empty() || phases.iter().any(|phase| phase == state.phase.name()))
-            && after.is_none_or(|after| job.created_unix_ms > after)
-    });
-    if let Some(last) = last {
-        jobs.drain(..jobs.len().saturating_sub(last));
+        .map(|text| text.parse().map_err(|_| Error::invalid(format!("LAST must be a number of jobs, not \"{text}\""))));
+    let mut filter = JobFilter {
+        phases: phases.iter().copied().flatten().collect(),
+        after_unix_ms: after_unix_ms.transpose()?,
+        last: last.transpose()?,
+        ..JobFilter::default()
+    };
+    if filter.phases.is_empty() && !phases.is_empty() {
+        // Only phases were asked for that no job here is ever in.
+        filter.last = Some(0);
     }
+    let jobs = tap.jobs.list(&client, filter).await?;
     Ok(xml(document::job_list(&jobs, &base_url)))
 }
 
+/// Phases of UWS that do not occur here.
+const UNUSED_PHASES: [&str; 4] = ["HELD", "SUSPENDED", "UNKNOWN", "ARCHIVED"];
+
 async fn create(State(tap): State<Arc<Tap>>, request: Request) -> Answer {
-    let base_url = tap.base_url(&request);
-    let parameters = Parameters::read_with_files(request, &tap).await?;
-    let job = tap.jobs.create(&parameters)?;
-    Ok(see_other(&job_url(&base_url, &job)))
+    let (base_url, client) = (tap.base_url(&request), tap.client(&request));
+    let asked = JobRequest::read(&Parameters::read_with_files(request, &tap).await?)?;
+    let job = tap.jobs.create(&client, asked).await?;
+    Ok(see_other(&job_url(&base_url, &job.id)))
 }
 
 async fn show(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
     let base_url = tap.base_url(&request);
-    let job = tap.jobs.get(&id)?;
-    let parameters = Parameters::read(request).await?;
-    wait(&tap, &job, &parameters).await?;
-    Ok(xml(document::job(&job, &job.state(), &base_url)))
-}
-
-async fn change(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
-    let base_url = tap.base_url(&request);
-    let job = tap.jobs.get(&id)?;
-    let parameters = Parameters::read_with_files(request, &tap).await?;
-    match parameters.one("ACTION")? {
-        Some(action) if action.eq_ignore_ascii_case("DELETE") => {
-            tap.jobs.delete(&job);
-            return Ok(see_other(&format!("{base_url}/async")));
-        }
-        Some(action) => return Err(Error::invalid(format!("ACTION can be DELETE, not \"{action}\"")).into()),
-        None => {}
-    }
-    tap.jobs.update(&job, &parameters)?;
-    Ok(see_other(&job_url(&base_url, &job)))
-}
-
-async fn delete(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
-    let job = tap.jobs.get(&id)?;
-    tap.jobs.delete(&job);
-    Ok(see_other(&format!("{}/async", tap.base_url(&request))))
+    let job = waited(&tap, &id, request).await?;
+    Ok(xml(document::job(&job, &base_url)))
 }
 
 async fn phase(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
-    let job = tap.jobs.get(&id)?;
-    let parameters = Parameters::read(request).await?;
-    wait(&tap, &job, &parameters).await?;
-    Ok(text(job.state().phase.name().to_owned()))
+    Ok(text(waited(&tap, &id, request).await?.phase.name().to_owned()))
 }
 
-async fn parameters(State(tap): State<Arc<Tap>>, Path(id): Path<String>) -> Answer {
-    Ok(xml(document::parameters(&tap.jobs.get(&id)?.state())))
+async fn change(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    let (base_url, client) = (tap.base_url(&request), tap.client(&request));
+    let job = tap.jobs.get(&client, &id).await?;
+    let asked = JobRequest::read(&Parameters::read_with_files(request, &tap).await?)?;
+    if asked.delete {
+        tap.jobs.delete(&id).await?;
+        return Ok(see_other(&format!("{base_url}/async")));
+    }
+    tap.jobs.update(&job, asked).await?;
+    Ok(see_other(&job_url(&base_url, &id)))
 }
 
-async fn execution_duration(State(tap): State<Arc<Tap>>, Path(id): Path<String>) -> Answer {
-    Ok(text(tap.jobs.get(&id)?.state().run_time_s.to_string()))
+async fn delete(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    tap.jobs.get(&tap.client(&request), &id).await?;
+    tap.jobs.delete(&id).await?;
+    Ok(see_other(&format!("{}/async", tap.base_url(&request))))
 }
 
-async fn destruction(State(tap): State<Arc<Tap>>, Path(id): Path<String>) -> Answer {
-    Ok(text(uws_time(tap.jobs.get(&id)?.state().destruction_unix_ms)))
+async fn parameters(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    Ok(xml(document::parameters(&tap.jobs.get(&tap.client(&request), &id).await?)))
 }
 
-/// The quote and the owner: no job has either.
-async fn empty(State(tap): State<Arc<Tap>>, Path(id): Path<String>) -> Answer {
-    tap.jobs.get(&id)?;
+async fn execution_duration(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    Ok(text(tap.jobs.get(&tap.client(&request), &id).await?.run_time_s.to_string()))
+}
+
+async fn destruction(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    Ok(text(uws_time(tap.jobs.get(&tap.client(&request), &id).await?.destruction_unix_ms)))
+}
+
+/// No job has a quote: how long a query takes is not known before it has run.
+async fn quote(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    tap.jobs.get(&tap.client(&request), &id).await?;
     Ok(text(String::new()))
 }
 
-async fn error(State(tap): State<Arc<Tap>>, Path(id): Path<String>) -> Answer {
-    let state = tap.jobs.get(&id)?.state();
+async fn owner(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    Ok(text(tap.jobs.get(&tap.client(&request), &id).await?.owner.unwrap_or_default()))
+}
+
+async fn error(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    let job = tap.jobs.get(&tap.client(&request), &id).await?;
     let failure =
-        state.failure.ok_or_else(|| Error::not_found("the job has no error").with("phase", state.phase.name()))?;
+        job.failure.ok_or_else(|| Error::not_found("the job has no error").with("phase", job.phase.name()))?;
     Ok(([(header::CONTENT_TYPE, votable::CONTENT_TYPE)], votable::error_document(&failure.message)).into_response())
 }
 
 async fn results(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
-    let job = tap.jobs.get(&id)?;
-    Ok(xml(document::results(&job, &job.state(), &tap.base_url(&request))))
+    let job = tap.jobs.get(&tap.client(&request), &id).await?;
+    Ok(xml(document::results(&job, &tap.base_url(&request))))
 }
 
-async fn result(State(tap): State<Arc<Tap>>, Path(id): Path<String>) -> Answer {
-    let state = tap.jobs.get(&id)?.state();
-    let Some(result) = state.result else {
-        let error = Error::not_found("the job has no result").with("phase", state.phase.name());
-        return Err(match state.failure {
-            Some(failure) => error.with("error", failure.message),
-            None => error,
-        }
-        .into());
-    };
-    let file = result.open().await?;
-    let headers =
-        [(header::CONTENT_TYPE, result.content_type.to_owned()), (header::CONTENT_LENGTH, result.bytes().to_string())];
-    Ok((headers, Body::from_stream(ReaderStream::with_capacity(file, READ_BYTES))).into_response())
+async fn result(State(tap): State<Arc<Tap>>, Path(id): Path<String>, request: Request) -> Answer {
+    let job = tap.jobs.get(&tap.client(&request), &id).await?;
+    let headers = request.headers().clone();
+    let parameters = Parameters::read(request).await?;
+    let mut response = tap.jobs.fetch(&job, &parameters, &headers).await?;
+    if let Ok(id) = id.parse() {
+        response.headers_mut().insert(QUERY_ID_HEADER, id);
+    }
+    Ok(response)
 }
 
 async fn no_such_result(Path((_, name)): Path<(String, String)>) -> Failure {
     Error::not_found(format!("a job has one result, named \"result\", and none named \"{name}\"")).into()
 }
 
-/// Holds the request while the job stays in its phase, as `WAIT` asks: so many seconds, or with -1 as long as the service allows. With
-/// `PHASE` it waits only if the job is in that phase.
-async fn wait(tap: &Tap, job: &Job, parameters: &Parameters) -> Result<()> {
-    let Some(asked) = parameters.one("WAIT")? else { return Ok(()) };
+/// The job, after holding the request while the job stays in its phase, as `WAIT` asks: so many seconds, or with -1 as long as the
+/// service allows. With `PHASE` it waits only if the job is in that phase.
+async fn waited(tap: &Tap, id: &str, request: Request) -> Result<Job> {
+    let client: Client = tap.client(&request);
+    let job = tap.jobs.get(&client, id).await?;
+    let parameters = Parameters::read(request).await?;
+    let Some(asked) = parameters.one("WAIT")? else { return Ok(job) };
     let seconds: i64 = asked
         .parse()
         .map_err(|_| Error::invalid(format!("WAIT must be a number of seconds, or -1, not \"{asked}\"")))?;
-    let phase: Phase = job.state().phase;
-    let is_expected = parameters.one("PHASE")?.is_none_or(|expected| expected.eq_ignore_ascii_case(phase.name()));
-    if phase.is_active() && is_expected {
-        let longest = tap.settings.max_wait_s;
-        let seconds = u64::try_from(seconds).map_or(longest, |seconds| seconds.min(longest));
-        // Either way the job is shown as it is then.
-        let _elapsed = tokio::time::timeout(Duration::from_secs(seconds), job.phase_other_than(phase)).await;
+    let is_expected = parameters.one("PHASE")?.is_none_or(|expected| expected.eq_ignore_ascii_case(job.phase.name()));
+    if !job.phase.is_active() || !is_expected {
+        return Ok(job);
     }
-    Ok(())
+    let longest = tap.settings.max_wait_s;
+    let seconds = u64::try_from(seconds).map_or(longest, |seconds| seconds.min(longest));
+    tap.jobs.wait(&client, job, Duration::from_secs(seconds)).await
 }
 
 fn xml(document: Vec<u8>) -> Response {

@@ -1,79 +1,136 @@
-//! All jobs, and the tasks that run them.
+//! All jobs, as requests see them: rows of the catalog, and beside them what runs in this process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use qserv_core::catalog::{Catalog, Job, JobFilter, JobLimits, JobPhase, JobProgress, JobSummary, JobUpload};
 use qserv_core::clock::SharedClock;
-use qserv_core::query::QueryService;
-use qserv_core::{Error, Result};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use qserv_core::query::{QueryProgress, QueryService};
+use qserv_core::{Error, ErrorKind, Result};
+use tokio::sync::{Notify, broadcast};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::job::{Job, Phase};
-use super::run::Runner;
-use super::spool::Spool;
-use crate::moment;
-use crate::parameters::Parameters;
+use super::request::{JobRequest, Step, after};
+use crate::client::Client;
+use crate::results::Store;
 use crate::settings::TapSettings;
-use crate::upload::Uploads;
+use crate::upload::{SpooledFile, Uploads};
 
-/// Parameters that steer a job and are no part of its question.
-const CONTROLS: [&str; 5] = ["PHASE", "ACTION", "EXECUTIONDURATION", "DESTRUCTION", "WAIT"];
+/// How often a waiting request looks for changes that other czars made.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// The jobs of a service. Dropping it ends all.
-pub(crate) struct Jobs {
-    runner: Arc<Runner>,
-    inner: Mutex<Inner>,
+/// Changes that a waiting request may be behind before it looks for itself.
+const CHANGES: usize = 1_024;
+
+/// What jobs are made of; all of it comes from outside.
+pub(crate) struct Parts {
+    pub(crate) service: Arc<dyn QueryService>,
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Arc<Store>,
+    pub(crate) uploads: Arc<Uploads>,
+    pub(crate) settings: Arc<TapSettings>,
+    pub(crate) clock: SharedClock,
+    pub(crate) stopping: CancellationToken,
 }
 
-#[derive(Default)]
-struct Inner {
-    jobs: HashMap<String, Arc<Job>>,
-    tasks: JoinSet<()>,
-    is_swept: bool,
+/// The jobs of a service.
+pub(crate) struct Jobs {
+    pub(super) service: Arc<dyn QueryService>,
+    pub(super) settings: Arc<TapSettings>,
+    pub(super) clock: SharedClock,
+    pub(super) catalog: Catalog,
+    pub(super) store: Arc<Store>,
+    pub(super) uploads: Arc<Uploads>,
+    /// This process's name in leases.
+    pub(super) runner: String,
+    /// What runs in this process.
+    pub(super) running: Mutex<HashMap<String, Running>>,
+    /// There may be something to run.
+    pub(super) wake: Notify,
+    /// The names of jobs whose phase changed here.
+    pub(super) changes: broadcast::Sender<String>,
+    /// No further jobs are started, and nobody waits any more.
+    pub(super) stopping: CancellationToken,
+    /// Those who encode a result into the store, so that no result is encoded twice at once.
+    pub(super) encoding: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// A job that runs in this process. Ending the task cancels the query.
+pub(super) struct Running {
+    pub(super) task: AbortHandle,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// How far a job that runs in this process is.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Those of the query.
+    pub(super) query: Arc<QueryProgress>,
+    pub(super) rows: Arc<AtomicU64>,
+    pub(super) stored_bytes: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn read(&self) -> JobProgress {
+        JobProgress {
+            chunks_total: self.query.chunks_total.load(Ordering::Relaxed),
+            chunks_done: self.query.chunks_done.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+            stored_bytes: self.stored_bytes.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Jobs {
-    /// No jobs yet.
-    pub(crate) fn new(
-        service: Arc<dyn QueryService>,
-        settings: Arc<TapSettings>,
-        clock: SharedClock,
-        uploads: Arc<Uploads>,
-    ) -> Self {
-        let spool = Spool::new(settings.scratch_dir.clone(), settings.max_spool_bytes);
-        let running = Semaphore::new(settings.max_running_jobs.clamp(1, Semaphore::MAX_PERMITS));
-        Self { runner: Arc::new(Runner { service, settings, clock, spool, uploads, running }), inner: Mutex::default() }
+    /// The jobs of a catalog.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { service, catalog, store, uploads, settings, clock, stopping } = parts;
+        Self {
+            service,
+            settings,
+            clock,
+            catalog,
+            store,
+            uploads,
+            runner: uuid::Uuid::new_v4().simple().to_string(),
+            running: Mutex::default(),
+            wake: Notify::new(),
+            changes: broadcast::Sender::new(CHANGES),
+            stopping,
+            encoding: Mutex::default(),
+        }
     }
 
     /// Creates a job, and starts it if `PHASE=RUN` is among the parameters.
     ///
     /// # Errors
-    /// `Limit` if there are too many jobs, `Invalid` if a control makes no sense.
-    pub(crate) fn create(self: &Arc<Self>, parameters: &Parameters) -> Result<Arc<Job>> {
-        self.sweep();
-        let settings = &self.runner.settings;
-        let now = self.runner.clock.unix_ms();
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        let job = Arc::new(Job::new(
-            id.clone(),
+    /// `Limit` if there are too many jobs, `Conflict` if what is asked cannot be asked of a new job.
+    pub(super) async fn create(&self, client: &Client, request: JobRequest) -> Result<Job> {
+        let settings = &self.settings;
+        let now = self.clock.unix_ms();
+        let mut job = Job::new(
+            uuid::Uuid::new_v4().simple().to_string(),
             now,
             settings.default_run_time_s.min(settings.hard_run_time_s),
             after(now, settings.default_retention_s.min(settings.hard_retention_s)),
-        ));
-        // Before it is in the list, so that a request that makes no sense leaves no job behind.
-        self.change(&job, parameters)?;
-        let mut inner = self.lock();
-        if inner.jobs.len() >= settings.max_jobs {
-            return Err(Error::limit("there are too many jobs; delete some that are no longer needed")
-                .with("limit", settings.max_jobs));
+        );
+        job.owner.clone_from(&client.owner);
+        if request.files.is_empty() {
+            request.apply(&mut job, settings, now)?;
+            self.catalog.add_job(&job, &self.limits()).await?;
+            self.changed(&job.id);
+            return Ok(job);
         }
-        inner.jobs.insert(id, job.clone());
-        self.keep_sweeping(&mut inner);
-        drop(inner);
-        if let Err(error) = self.steer(&job, parameters) {
-            self.delete(&job);
+        // The row comes before the files, so that no sweep takes them for nobody's; and the job waits for its turn when all is there.
+        let (first, later) = request.split();
+        first.apply(&mut job, settings, now)?;
+        self.catalog.add_job(&job, &self.limits()).await?;
+        if let Err(error) = self.update(&job, later).await {
+            self.delete(&job.id).await?;
             return Err(error);
         }
         Ok(job)
@@ -82,152 +139,156 @@ impl Jobs {
     /// The job of this name.
     ///
     /// # Errors
-    /// `NotFound` if there is none, or its destruction time has come.
-    pub(crate) fn get(&self, id: &str) -> Result<Arc<Job>> {
-        self.sweep();
-        self.lock()
-            .jobs
-            .get(id)
-            .cloned()
-            .ok_or_else(|| Error::not_found("there is no such job; it may have been destroyed"))
+    /// `NotFound` if there is none, or its destruction time has come; `Denied` if it is another user's.
+    pub(super) async fn get(&self, client: &Client, id: &str) -> Result<Job> {
+        let now = self.clock.unix_ms();
+        let job = self.catalog.job(id).await?.filter(|job| job.destruction_unix_ms > now).ok_or_else(no_such_job)?;
+        if job.owner.is_some() && job.owner != client.owner {
+            return Err(Error::new(ErrorKind::Denied, "the job is another user's"));
+        }
+        Ok(self.with_counters(job))
     }
 
-    /// All jobs, the oldest first.
-    pub(crate) fn list(&self) -> Vec<Arc<Job>> {
-        self.sweep();
-        let mut jobs: Vec<_> = self.lock().jobs.values().cloned().collect();
-        jobs.sort_by(|a, b| (a.created_unix_ms, &a.id).cmp(&(b.created_unix_ms, &b.id)));
-        jobs
+    /// The jobs that pass a filter, the oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable` if the catalog does not answer.
+    pub(super) async fn list(&self, client: &Client, filter: JobFilter) -> Result<Vec<JobSummary>> {
+        let alive_at_unix_ms = self.clock.unix_ms();
+        self.catalog.list_jobs(&JobFilter { owner: client.owner.clone(), alive_at_unix_ms, ..filter }).await
     }
 
     /// Does what a POST to a job asks: changes parameters, run time and destruction time, then starts or aborts it.
     ///
     /// # Errors
-    /// `Invalid` if a value makes no sense, `Conflict` if the job's phase forbids it.
-    pub(crate) fn update(&self, job: &Arc<Job>, parameters: &Parameters) -> Result<()> {
-        self.change(job, parameters)?;
-        self.steer(job, parameters)
-    }
-
-    /// Ends a job and forgets it and its result.
-    pub(crate) fn delete(&self, job: &Job) {
-        job.abort(None, self.runner.clock.unix_ms());
-        self.lock().jobs.remove(&job.id);
-    }
-
-    fn change(&self, job: &Job, parameters: &Parameters) -> Result<()> {
-        let settings = &self.runner.settings;
-        let run_time_s = match parameters.one("EXECUTIONDURATION")? {
-            None => None,
-            Some(text) => {
-                let asked: u64 = text.parse().map_err(|_| {
-                    Error::invalid(format!("EXECUTIONDURATION must be a number of seconds, not \"{text}\""))
-                })?;
-                // Zero asks for no bound, which is as much as there is.
-                Some(if asked == 0 { settings.hard_run_time_s } else { asked.min(settings.hard_run_time_s) })
-            }
-        };
-        let destruction = match parameters.one("DESTRUCTION")? {
-            None => None,
-            Some(text) => {
-                let asked = moment::parse_time(text)
-                    .ok_or_else(|| Error::invalid(format!("DESTRUCTION must be an ISO 8601 time, not \"{text}\"")))?;
-                Some(asked.min(after(job.created_unix_ms, settings.hard_retention_s)))
-            }
-        };
-        let is_question = |(name, _): &(&str, &str)| !CONTROLS.contains(name);
-        let question: Vec<_> =
-            parameters.iter().filter(is_question).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        self.check_room(job, &question)?;
-        job.set(|state| {
-            if state.phase != Phase::Pending && (run_time_s.is_some() || !question.is_empty()) {
-                return Err(Error::conflict("a job's parameters can be changed in phase PENDING only")
-                    .with("phase", state.phase.name()));
-            }
-            let kept = Arc::make_mut(&mut state.parameters);
-            kept.replace(question);
-            kept.add_files_of(parameters);
-            state.run_time_s = run_time_s.unwrap_or(state.run_time_s);
-            state.destruction_unix_ms = destruction.unwrap_or(state.destruction_unix_ms);
+    /// `Conflict` if the job's phase forbids it, `Limit` if its parameters take too much room.
+    pub(super) async fn update(&self, job: &Job, request: JobRequest) -> Result<()> {
+        let (now, settings, step) = (self.clock.unix_ms(), Arc::clone(&self.settings), request.step);
+        let kept = self.keep(job, &request.files).await?;
+        let uploads = kept.clone();
+        let change = move |job: &mut Job| {
+            request.apply(job, &settings, now)?;
+            job.uploads.extend(uploads);
             Ok(())
-        })
-    }
-
-    /// Refuses parameters that would let all jobs together take more memory than they may.
-    fn check_room(&self, job: &Job, parameters: &[(String, String)]) -> Result<()> {
-        let limit = self.runner.settings.max_jobs_bytes;
-        let wanted: usize = parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let others: Vec<_> = self.lock().jobs.values().filter(|other| other.id != job.id).cloned().collect();
-        let used: usize = others.iter().map(|other| other.state().parameters.bytes()).sum();
-        if used.saturating_add(wanted) > limit {
-            return Err(Error::limit(
-                "there are too many long queries among the jobs; delete some that are no longer needed",
-            )
-            .with("limit_bytes", limit));
+        };
+        let changed = self.catalog.change_job(&job.id, &self.limits(), change).await;
+        if let Err(error) = changed.and_then(|job| job.ok_or_else(no_such_job)) {
+            self.delete_uploads(&kept).await;
+            return Err(error);
+        }
+        if step == Some(Step::Abort) {
+            self.end_task(&job.id);
+            self.delete_uploads(&job.uploads).await;
+        }
+        if step.is_some() {
+            self.changed(&job.id);
         }
         Ok(())
     }
 
-    fn steer(&self, job: &Arc<Job>, parameters: &Parameters) -> Result<()> {
-        match parameters.one("PHASE")? {
-            None => Ok(()),
-            Some(phase) if phase.eq_ignore_ascii_case("RUN") => self.start(job),
-            Some(phase) if phase.eq_ignore_ascii_case("ABORT") => {
-                job.abort(None, self.runner.clock.unix_ms());
-                Ok(())
+    /// Puts files that came with a request where every czar finds them, until the job has run.
+    async fn keep(&self, job: &Job, files: &[(String, Arc<SpooledFile>)]) -> Result<Vec<JobUpload>> {
+        let mut kept = Vec::with_capacity(files.len());
+        for (part, file) in files {
+            let path = format!("{}/{}.upload", job.id, uuid::Uuid::new_v4().simple());
+            let (bytes, media_type) = (file.bytes(), file.media_type().map(str::to_owned));
+            self.look_at_room().await?;
+            if let Err(error) = self.store.adopt(file.path(), bytes, &path).await {
+                self.delete_uploads(&kept).await;
+                return Err(error);
             }
-            Some(phase) => Err(Error::invalid(format!("PHASE can be set to RUN or ABORT, not \"{phase}\""))),
+            kept.push(JobUpload { part: part.clone(), media_type, path, bytes });
+        }
+        Ok(kept)
+    }
+
+    pub(super) async fn delete_uploads(&self, uploads: &[JobUpload]) {
+        for upload in uploads {
+            self.store.delete(&upload.path).await;
         }
     }
 
-    fn start(&self, job: &Arc<Job>) -> Result<()> {
-        job.queue()?;
-        let (runner, running) = (self.runner.clone(), job.clone());
-        let mut inner = self.lock();
-        while inner.tasks.try_join_next().is_some() {}
-        let task = inner.tasks.spawn(async move { runner.run(&running).await });
-        job.runs_in(task);
+    /// Ends a job and forgets it and its files.
+    ///
+    /// # Errors
+    /// `Unavailable` if the catalog does not answer. Files that cannot be deleted now are swept later.
+    pub(super) async fn delete(&self, id: &str) -> Result<()> {
+        self.catalog.remove_job(id).await?;
+        self.end_task(id);
+        self.changed(id);
+        if let Err(error) = self.store.delete_job(id).await {
+            tracing::warn!(job = id, error = %error.to_log(), "files of a deleted job are still there");
+        }
         Ok(())
     }
 
-    /// Forgets the jobs whose destruction time has come.
-    fn sweep(&self) {
-        let now = self.runner.clock.unix_ms();
-        let mut expired = Vec::new();
-        self.lock().jobs.retain(|_, job| {
-            let lives = job.set(|state| Ok(state.destruction_unix_ms > now)).unwrap_or(true);
-            if !lives {
-                expired.push(job.clone());
+    /// Returns the job when its phase is another than it was, or when the time is up, or the service stops.
+    ///
+    /// # Errors
+    /// As [`Jobs::get`].
+    pub(super) async fn wait(&self, client: &Client, job: Job, patience: Duration) -> Result<Job> {
+        let deadline = Instant::now() + patience;
+        // Before the look, so that no change falls between.
+        let mut changes = self.changes.subscribe();
+        loop {
+            let now = self.get(client, &job.id).await?;
+            if now.phase != job.phase || Instant::now() >= deadline || self.stopping.is_cancelled() {
+                return Ok(now);
             }
-            lives
-        });
-        for job in expired {
-            job.abort(None, now);
-        }
-    }
-
-    /// Starts the task that sweeps when nobody asks, once there is something to sweep. It ends with the jobs.
-    fn keep_sweeping(self: &Arc<Self>, inner: &mut Inner) {
-        if std::mem::replace(&mut inner.is_swept, true) {
-            return;
-        }
-        let interval = Duration::from_secs(self.runner.settings.sweep_interval_s.max(1));
-        let jobs: Weak<Self> = Arc::downgrade(self);
-        inner.tasks.spawn(async move {
+            let look = tokio::time::sleep_until(deadline.min(Instant::now() + LOOK));
+            tokio::pin!(look);
             loop {
-                tokio::time::sleep(interval).await;
-                let Some(jobs) = jobs.upgrade() else { return };
-                jobs.sweep();
+                tokio::select! {
+                    () = &mut look => break,
+                    () = self.stopping.cancelled() => break,
+                    changed = changes.recv() => match changed {
+                        Ok(changed) if changed != job.id => {}
+                        // Some changes were missed, or this one is it.
+                        _ => break,
+                    },
+                }
             }
-        });
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn limits(&self) -> JobLimits {
+        let settings = &self.settings;
+        JobLimits {
+            jobs: settings.max_jobs as u64,
+            jobs_of_owner: settings.max_jobs_per_owner.map(|limit| limit as u64),
+            parameter_bytes: settings.max_jobs_bytes as u64,
+        }
+    }
+
+    /// A job's phase changed: those who wait for it look, and the one who runs jobs too.
+    pub(super) fn changed(&self, id: &str) {
+        self.wake.notify_one();
+        // Without a receiver nobody waits.
+        let _ = self.changes.send(id.to_owned());
+    }
+
+    /// Ends the work on a job if it is done here. Another czar finds out when it looks.
+    pub(super) fn end_task(&self, id: &str) {
+        if let Some(running) = self.running().remove(id) {
+            running.task.abort();
+        }
+    }
+
+    pub(super) fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The job with the newest counters, if it runs here; the row has those of the last renewal.
+    fn with_counters(&self, mut job: Job) -> Job {
+        if job.phase == JobPhase::Executing
+            && let Some(running) = self.running().get(&job.id)
+        {
+            job.progress = running.counters.read();
+        }
+        job
     }
 }
 
-/// A moment so many seconds later.
-fn after(unix_ms: i64, seconds: u64) -> i64 {
-    unix_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000))
+fn no_such_job() -> Error {
+    Error::not_found("there is no such job; it may have been destroyed")
 }

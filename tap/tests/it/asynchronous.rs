@@ -31,8 +31,16 @@ fn element(document: &str, name: &str) -> String {
     after.split_once("</").unwrap().0.to_owned()
 }
 
+/// The jobs that have files, as the store sees it.
 fn files(server: &Server) -> usize {
-    std::fs::read_dir(server.scratch.path()).unwrap().count()
+    std::fs::read_dir(server.results.path()).unwrap().count()
+}
+
+/// Returns when no job has files: they are deleted behind the answer that says so.
+async fn no_files(server: &Server) {
+    while files(server) > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -86,10 +94,87 @@ async fn a_job_from_creation_to_deletion() {
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert_eq!(server.post(&format!("{job}/parameters"), &[("QUERY", "x")]).await.status, StatusCode::CONFLICT);
     assert_eq!(server.post(&job, &[("ACTION", "DELETE")]).await.location(), "/tap/async");
-    for resource in ["", "/phase", "/results/result", "/error"] {
+    for resource in ["", "/phase", "/results/result", "/error", "/owner", "/quote", "/parameters", "/destruction"] {
         assert_eq!(server.get(&format!("{job}{resource}")).await.status, StatusCode::NOT_FOUND);
     }
+    assert_eq!(server.post(&job, &[("ACTION", "DELETE")]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.delete(&job).await.status, StatusCode::NOT_FOUND);
     assert_eq!(files(&server), 0);
+}
+
+/// The elements below the root, in order.
+fn elements(document: &str) -> Vec<String> {
+    let mut reader = quick_xml::Reader::from_str(document);
+    let (mut depth, mut names) = (0, Vec::new());
+    loop {
+        use quick_xml::events::Event;
+        match reader.read_event().unwrap() {
+            Event::Start(element) => {
+                if depth == 1 {
+                    names.push(element.name().as_ref().to_owned());
+                }
+                depth += 1;
+            }
+            Event::Empty(element) if depth == 1 => {
+                names.push(element.name().as_ref().to_owned());
+            }
+            Event::End(_) => depth -= 1,
+            Event::Eof => return names,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_job_document_has_the_order_of_its_schema() {
+    let server = serve(service());
+    let order = [
+        "jobId",
+        "runId",
+        "ownerId",
+        "phase",
+        "quote",
+        "creationTime",
+        "startTime",
+        "endTime",
+        "executionDuration",
+        "destruction",
+        "parameters",
+        "results",
+        "errorSummary",
+        "jobInfo",
+    ];
+    let named = |left_out: &[&str]| {
+        let kept = order.iter().filter(|name| !left_out.contains(name));
+        kept.map(|name| format!("uws:{name}")).collect::<Vec<_>>()
+    };
+    let pending = server.get(&create(&server, &[]).await).await.text;
+    assert_eq!(elements(&pending), named(&["runId", "errorSummary", "jobInfo"]));
+    assert!(pending.contains("<uws:job version=\"1.1\" xmlns:uws=\"http://www.ivoa.net/xml/UWS/v1.0\""));
+    for name in ["ownerId", "quote", "startTime", "endTime"] {
+        assert!(pending.contains(&format!("<uws:{name} xsi:nil=\"true\"/>")), "{name} in {pending}");
+    }
+    let (_, failed) = finished(&server, &[("QUERY", "unknown"), ("RUNID", "r")]).await;
+    assert_eq!(elements(&failed), named(&[]));
+    let (_, done) = finished(&server, &[("QUERY", QUERY), ("RUNID", "r")]).await;
+    assert_eq!(elements(&done), named(&["errorSummary"]));
+    for (name, count) in [("rows", "5"), ("attempts", "1"), ("chunksDone", "0"), ("chunksTotal", "0")] {
+        assert!(done.contains(&format!("<{name}>{count}</{name}>")), "{name} in {done}");
+    }
+    let list = server.get("/tap/async").await.text;
+    assert_eq!(elements(&list), ["uws:jobref"; 3]);
+}
+
+#[tokio::test]
+async fn progress_is_shown_while_a_job_runs() {
+    let (sender, answer) = channel();
+    let server = serve(FakeService::new([("slow", answer)]));
+    let job = create(&server, &[("QUERY", "slow"), ("PHASE", "RUN")]).await;
+    sender.unbounded_send(Ok(numbers(0, 7))).unwrap();
+    while !server.get(&job).await.text.contains("<rows>7</rows>") {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(phase(&server, &job).await, "EXECUTING");
 }
 
 async fn finished(server: &Server, parameters: &[(&str, &str)]) -> (String, String) {
@@ -121,7 +206,7 @@ async fn failures_are_told_in_full() {
         assert_eq!((error.status, decode(&error.text).statuses()), (StatusCode::OK, vec!["ERROR"]));
         assert_eq!(server.get(&format!("{job}/results/result")).await.status, StatusCode::NOT_FOUND);
     }
-    assert_eq!(files(&server), 0, "a result that failed half way leaves nothing behind");
+    no_files(&server).await;
 }
 
 #[tokio::test]
@@ -132,6 +217,7 @@ async fn abort_cancels_the_query() {
     sender.unbounded_send(Ok(numbers(0, 2))).unwrap();
     server.service.some_started().await;
     assert_eq!(phase(&server, &job).await, "EXECUTING");
+    let began = std::time::Instant::now();
     let waiting = format!("{job}?WAIT=-1");
     let (shown, _) = tokio::join!(server.get(&waiting), async {
         server.post(&format!("{job}/phase"), &[("PHASE", "ABORT")]).await.location()
@@ -139,6 +225,8 @@ async fn abort_cancels_the_query() {
     assert_eq!(element(&shown.text, "phase"), "ABORTED");
     server.service.all_cancelled().await;
     assert!(sender.is_closed());
+    assert!(began.elapsed().as_secs_f64() < 1.0, "{:?}", began.elapsed());
+    no_files(&server).await;
     assert_eq!(
         server.post(&format!("{job}/phase"), &[("PHASE", "ABORT")]).await.location(),
         job,
@@ -186,31 +274,35 @@ async fn jobs_wait_for_their_turn() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_job_ends_when_its_time_is_up() {
     let (_sender, answer) = channel();
     let server = serve(FakeService::new([("slow", answer)]));
-    let (_, document) = finished(&server, &[("QUERY", "slow"), ("EXECUTIONDURATION", "5")]).await;
+    let (_, document) = finished(&server, &[("QUERY", "slow"), ("EXECUTIONDURATION", "1")]).await;
     assert_eq!(element(&document, "phase"), "ABORTED");
     assert!(element(&document, "message").contains("execution duration"), "{document}");
     server.service.all_cancelled().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn wait_has_its_bounds() {
-    let server = serve(service());
+    let server = serve_with(service(), TapSettings { max_wait_s: 2, ..TapSettings::default() });
     let job = create(&server, &[("QUERY", QUERY)]).await;
-    let before = tokio::time::Instant::now();
-    assert_eq!(element(&server.get(&format!("{job}?wait=7")).await.text, "phase"), "PENDING");
-    assert_eq!(before.elapsed().as_secs(), 7);
-    server.get(&format!("{job}?WAIT=-1")).await;
-    assert_eq!(before.elapsed().as_secs(), 7 + TapSettings::default().max_wait_s);
+    let before = std::time::Instant::now();
+    assert_eq!(element(&server.get(&format!("{job}?wait=1")).await.text, "phase"), "PENDING");
+    assert!((1.0..2.0).contains(&before.elapsed().as_secs_f64()), "{:?}", before.elapsed());
+    assert_eq!(server.get(&format!("{job}/phase?WAIT=-1")).await.text, "PENDING");
+    assert!((3.0..4.5).contains(&before.elapsed().as_secs_f64()), "{:?}", before.elapsed());
+    assert_eq!(server.get(&format!("{job}?WAIT=60&PHASE=QUEUED")).await.status, StatusCode::OK, "at once");
     assert_eq!(server.get(&format!("{job}?WAIT=soon")).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
 async fn jobs_are_destroyed_at_their_time() {
-    let server = serve(service());
+    let server = serve_with(service(), TapSettings { sweep_interval_s: 1, ..TapSettings::default() });
+    let orphan = server.results.path().join("no-such-job");
+    std::fs::create_dir(&orphan).unwrap();
+    std::fs::write(orphan.join("1.arrow#1"), "half").unwrap();
     let (job, _) = finished(&server, &[("QUERY", QUERY)]).await;
     let kept = create(&server, &[("DESTRUCTION", "2099-01-01")]).await;
     assert_eq!(
@@ -220,7 +312,8 @@ async fn jobs_are_destroyed_at_their_time() {
     );
     server.clock.advance_s(7 * 86_400);
     assert_eq!(server.get(&job).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(files(&server), 0);
+    assert_eq!(server.get("/tap/async").await.text.matches("<uws:jobref ").count(), 1);
+    no_files(&server).await;
     assert_eq!(server.get(&kept).await.status, StatusCode::OK);
 }
 
@@ -243,7 +336,10 @@ async fn the_list_of_jobs_can_be_filtered() {
     assert_eq!(listed("?PHASE=PENDING&phase=ERROR").await, (3, vec![true; 3]));
     assert_eq!(listed("?LAST=2").await, (2, vec![false, false, true]));
     assert_eq!(listed("?AFTER=2030-01-02T03:04:05Z&PHASE=PENDING").await, (2, vec![false, true, true]));
-    assert_eq!(server.get("/tap/async?AFTER=noon").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(listed("?PHASE=HELD").await.0, 0, "a phase of UWS that no job here is in");
+    for query in ["?AFTER=noon", "?LAST=-1", "?PHASE=FLYING"] {
+        assert_eq!(server.get(&format!("/tap/async{query}")).await.status, StatusCode::BAD_REQUEST);
+    }
 }
 
 #[tokio::test]

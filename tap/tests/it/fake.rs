@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll};
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array};
@@ -16,13 +16,15 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::stream::{BoxStream, Stream, StreamExt};
 use http_body_util::BodyExt;
-use qserv_core::catalog::{Snapshot, SnapshotId};
+use qserv_core::catalog::{Catalog, Snapshot, SnapshotId};
 use qserv_core::clock::Clock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService};
 use qserv_core::upload::{TableReader, TableRows, UploadFile};
 use qserv_core::{Error, ErrorKind, Result};
-use qserv_tap::{TapSettings, router};
+use qserv_tap::{Parts, TapService, TapSettings};
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 /// What the service does with a query.
@@ -188,12 +190,18 @@ impl Clock for HandClock {
     }
 }
 
-/// A service under test.
+/// A service under test. Its jobs run if it was made inside a runtime.
 pub(crate) struct Server {
     pub(crate) router: Router,
+    pub(crate) tap: TapService,
     pub(crate) service: Arc<FakeService>,
     pub(crate) clock: Arc<HandClock>,
+    pub(crate) catalog: Catalog,
+    /// The folder of results.
+    pub(crate) results: Arc<tempfile::TempDir>,
     pub(crate) scratch: tempfile::TempDir,
+    settings: TapSettings,
+    running: JoinSet<()>,
 }
 
 pub(crate) fn serve(service: FakeService) -> Server {
@@ -201,11 +209,68 @@ pub(crate) fn serve(service: FakeService) -> Server {
 }
 
 pub(crate) fn serve_with(service: FakeService, settings: TapSettings) -> Server {
-    let scratch = tempfile::tempdir().unwrap();
-    let service = Arc::new(service);
     let clock = Arc::new(HandClock(AtomicI64::new(NOW_UNIX_MS)));
-    let settings = TapSettings { scratch_dir: scratch.path().to_owned(), ..settings };
-    Server { router: router(service.clone(), settings, clock.clone(), Arc::new(Lines)), service, clock, scratch }
+    Server::over(service, settings, clock, new_catalog(), Arc::new(tempfile::tempdir().unwrap()))
+}
+
+/// An empty catalog. Catalogs live in a runtime of their own: some tests have none, and others end theirs before the catalog.
+fn new_catalog() -> Catalog {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    let open = || RUNTIME.block_on(Catalog::open("sqlite::memory:")).unwrap();
+    std::thread::scope(|scope| scope.spawn(open).join().unwrap())
+}
+
+impl Server {
+    fn over(
+        service: FakeService,
+        settings: TapSettings,
+        clock: Arc<HandClock>,
+        catalog: Catalog,
+        results: Arc<tempfile::TempDir>,
+    ) -> Self {
+        let service = Arc::new(service);
+        let scratch = tempfile::tempdir().unwrap();
+        let (results_dir, scratch_dir) = (results.path().to_owned(), scratch.path().to_owned());
+        let settings = TapSettings { results_dir, scratch_dir, ..settings };
+        let parts = Parts {
+            service: service.clone(),
+            catalog: catalog.clone(),
+            tables: Arc::new(Lines),
+            clock: clock.clone(),
+            is_alone: true,
+        };
+        let tap = TapService::new(parts, settings.clone()).unwrap();
+        let mut running = JoinSet::new();
+        if Handle::try_current().is_ok() {
+            let tap = tap.clone();
+            running.spawn(async move { tap.run_jobs().await });
+        }
+        Self { router: tap.router(), tap, service, clock, catalog, results, scratch, settings, running }
+    }
+
+    /// Another server over the same catalog and results, after this one.
+    pub(crate) fn beside(&self, service: FakeService) -> Self {
+        let (clock, catalog, results) = (self.clock.clone(), self.catalog.clone(), self.results.clone());
+        Self::over(service, self.settings.clone(), clock, catalog, results)
+    }
+
+    /// Another server over the same catalog and results while this one runs; it runs no jobs itself.
+    pub(crate) fn follower(&self) -> Self {
+        let mut other = self.beside(FakeService::new([]));
+        other.running.abort_all();
+        other
+    }
+
+    /// The server after its process was killed and started again.
+    pub(crate) async fn killed_and_started_again(mut self, service: FakeService) -> Self {
+        self.running.shutdown().await;
+        self.beside(service)
+    }
+
+    /// Returns when the jobs that ran have ended, after [`TapService::stop`].
+    pub(crate) async fn jobs_ended(&mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
 }
 
 /// An answer of the router, read to its end.

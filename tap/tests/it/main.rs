@@ -5,6 +5,7 @@
 mod asynchronous;
 mod decode;
 mod fake;
+mod restarts;
 mod round_trip;
 mod streaming;
 mod synchronous;

@@ -131,17 +131,95 @@ async fn bodies_are_bounded() {
     assert_eq!(server.send(request).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_run_time_bound_ends_the_query() {
     let (sender, answer) = crate::fake::channel();
     let (_silent, silence) = crate::fake::channel();
     let service = FakeService::new([("slow", answer), ("silent", silence)]);
-    let server = serve_with(service, TapSettings { sync_run_time_s: Some(30), ..TapSettings::default() });
+    let server = serve_with(service, TapSettings { sync_run_time_s: Some(1), ..TapSettings::default() });
     let silent = server.ask("silent", &[]).await;
     assert_eq!(silent.status, StatusCode::PAYLOAD_TOO_LARGE);
     sender.unbounded_send(Ok(numbers(0, 1))).unwrap();
     let document = decode(&server.ask("slow", &[]).await.text);
     assert_eq!((document.rows.len(), document.statuses()), (1, vec!["OK", "ERROR"]));
+    server.service.all_cancelled().await;
+}
+
+#[tokio::test]
+async fn parameters_of_jobs_and_of_no_one_are_ignored() {
+    let server = serve(service());
+    let reply = server.ask(QUERY, &[("PHASE", "RUN"), ("RUNID", "r"), ("WAIT", "x"), ("DESTRUCTION", "y")]).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    for (query, parameters, word) in [
+        (QUERY, vec![("QUERY", QUERY)], "QUERY"),
+        (QUERY, vec![("REQUEST", "doFish")], "doFish"),
+        (QUERY, vec![("MAXREC", "")], ""),
+    ] {
+        let reply = server.ask(query, &parameters).await;
+        assert_eq!(reply.status == StatusCode::OK, word.is_empty(), "{}", reply.text);
+        assert!(reply.text.contains(word));
+    }
+}
+
+#[tokio::test]
+async fn every_answer_names_its_query() {
+    let server = serve(service());
+    let mut ids = std::collections::HashSet::new();
+    for query in [QUERY, "unknown", "busy", QUERY] {
+        let reply = server.ask(query, &[]).await;
+        let id = reply.headers.get("x-query-id").unwrap().to_str().unwrap().to_owned();
+        assert!(id.len() == 32 && ids.insert(id));
+        let may_pass = reply.status == StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(reply.headers.contains_key(header::RETRY_AFTER), may_pass);
+    }
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_queries_open_at_once() {
+    let (_first, first) = crate::fake::channel();
+    let service = FakeService::new([("slow", first), (QUERY, Answer::Batches(vec![numbers(0, 1)]))]);
+    let settings = TapSettings {
+        max_requests_per_client: 1,
+        address_header: Some("x-forwarded-for".to_owned()),
+        ..TapSettings::default()
+    };
+    let server = serve_with(service, settings);
+    let ask = async |query: &str, address: &str| {
+        let path = format!("/tap/sync?{}", encoded(&[("LANG", "ADQL"), ("QUERY", query)]));
+        server.send(Request::get(path).header("x-forwarded-for", address).body(Body::empty()).unwrap()).await
+    };
+    let slow = ask("slow", "1.1.1.1");
+    let others = async {
+        server.service.some_started().await;
+        let refused = ask(QUERY, "1.1.1.1").await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(refused.headers.contains_key(header::RETRY_AFTER));
+        assert!(decode(&refused.text).infos[0].2.contains("too many queries"));
+        assert_eq!(ask(QUERY, "2.2.2.2").await.status, StatusCode::OK);
+    };
+    tokio::select! {
+        _ = slow => panic!("it has no rows"),
+        () = others => {}
+    }
+    assert_eq!(ask(QUERY, "1.1.1.1").await.status, StatusCode::OK, "the slow one was given up");
+}
+
+#[tokio::test]
+async fn a_service_that_stops_says_so_behind_the_rows() {
+    let (sender, answer) = crate::fake::channel();
+    let (_silent, silence) = crate::fake::channel();
+    let server = serve(FakeService::new([("slow", answer), ("silent", silence)]));
+    sender.unbounded_send(Ok(numbers(0, 2))).unwrap();
+    let stop = async {
+        server.service.alive.subscribe().wait_for(|alive| *alive == 2).await.unwrap();
+        server.tap.stop();
+        server.tap.give_up().await;
+    };
+    let (slow, silent, ()) = tokio::join!(server.ask("slow", &[]), server.ask("silent", &[]), stop);
+    let document = decode(&slow.text);
+    assert_eq!((document.rows.len(), document.statuses()), (2, vec!["OK", "ERROR"]));
+    assert!(document.infos.last().unwrap().2.contains("shutting down"));
+    assert_eq!(silent.status, StatusCode::SERVICE_UNAVAILABLE);
     server.service.all_cancelled().await;
 }
 

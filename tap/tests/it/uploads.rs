@@ -12,7 +12,7 @@ use axum::routing::get;
 use qserv_tap::{TapSettings, UploadSettings};
 
 use crate::decode::decode;
-use crate::fake::{Answer, FakeService, Reply, Server, numbers, serve, serve_with};
+use crate::fake::{Answer, FakeService, Reply, Server, channel, numbers, serve, serve_with};
 
 const QUERY: &str = "SELECT id FROM TAP_UPLOAD.t";
 
@@ -49,9 +49,14 @@ fn received(server: &Server) -> Vec<(String, Vec<i64>)> {
     uploads.collect()
 }
 
+/// Uploads of requests, and those that jobs keep.
 fn files(server: &Server) -> usize {
-    let folder: PathBuf = server.scratch.path().join("uploads");
-    std::fs::read_dir(folder).map_or(0, Iterator::count)
+    let count = |folder: PathBuf| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().extension().is_some_and(|suffix| suffix == "upload")).count()
+    };
+    let jobs = std::fs::read_dir(server.results.path()).unwrap().flatten().map(|job| count(job.path()));
+    count(server.scratch.path().join("uploads")) + jobs.sum::<usize>()
 }
 
 fn query() -> String {
@@ -205,6 +210,31 @@ async fn jobs_keep_their_uploads_until_they_have_run() {
     assert_eq!(files(&server), 1);
     server.delete(&unused.location()).await;
     assert_eq!(files(&server), 0, "a deleted job keeps nothing");
+    let aborted = send(&server, "/tap/async", body(&[query(), part("name=\"f\"; filename=\"f\"", "", "7")])).await;
+    server.post(&aborted.location(), &[("PHASE", "ABORT")]).await;
+    assert_eq!(files(&server), 0, "nor does an aborted one");
+}
+
+#[tokio::test]
+async fn uploads_of_jobs_survive_a_restart() {
+    let (_sender, answer) = channel();
+    let server = serve(FakeService::new([(QUERY, answer)]));
+    let parts = [
+        query(),
+        part("name=\"UPLOAD\"", "", "t,param:f"),
+        part("name=\"f\"; filename=\"f\"", "", "7\n8"),
+        part("name=\"PHASE\"", "", "RUN"),
+    ];
+    let job = send(&server, "/tap/async", body(&parts)).await.location();
+    server.service.some_started().await;
+    assert_eq!(files(&server), 1);
+    let again = server.killed_and_started_again(service()).await;
+    while again.get(&format!("{job}/phase?WAIT=10")).await.text != "COMPLETED" {}
+    assert_eq!(received(&again), [("t".to_owned(), vec![7, 8])]);
+    again.service.requests.lock().unwrap().clear();
+    while files(&again) > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A server of this machine with a file and redirects to it.

@@ -110,6 +110,23 @@ impl ProcessCluster {
         Ok(())
     }
 
+    /// The processor time that each running worker has used, in the system's ticks.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn worker_cpu_ticks(&self) -> Result<Vec<u64>, String> {
+        let ticks = |worker: &Child| {
+            let stat =
+                std::fs::read_to_string(format!("/proc/{}/stat", worker.id())).map_err(|error| error.to_string())?;
+            // Behind the name, which may hold anything: user and system time are the 12th and 13th numbers.
+            let numbers = stat.rsplit_once(')').map_or("", |(_, numbers)| numbers);
+            let times: Vec<u64> =
+                numbers.split_whitespace().skip(11).take(2).filter_map(|number| number.parse().ok()).collect();
+            if times.len() == 2 { Ok(times[0] + times[1]) } else { Err("no times".to_owned()) }
+        };
+        self.workers.iter().flatten().map(ticks).collect()
+    }
+
     /// Kills the czar as `kill -9` does, and starts it again over the same folder.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ pub struct Czar {
     pub catalog_url: Option<String>,
     /// The secret that all parts of the cluster share, 16 characters or more.
     pub secret: Option<String>,
+    /// How long running requests and jobs may take to end when the czar shuts down, in milliseconds.
+    pub drain_ms: u64,
     /// Memory for cached Parquet footers, in bytes.
     pub metadata_cache_bytes: usize,
     /// Memory for decoded pieces of key indexes, in bytes.
@@ -133,8 +135,12 @@ impl Default for Settings {
             client: Client { server: "http://127.0.0.1:8080".to_owned() },
             czar: Czar::default(),
             query: Query::default(),
-            // Below the czar's own folder, and so of this one server alone.
-            tap: TapSettings { scratch_dir: "results".into(), ..TapSettings::default() },
+            // Below the czar's own folder.
+            tap: TapSettings {
+                scratch_dir: "tap-scratch".into(),
+                results_dir: "results".into(),
+                ..TapSettings::default()
+            },
             ingest: qserv_ingest::Settings {
                 scratch: "scratch".into(),
                 replication: 2,
@@ -154,6 +160,7 @@ impl Default for Czar {
             data_dir: "qserv-czar".into(),
             catalog_url: None,
             secret: None,
+            drain_ms: 5_000,
             metadata_cache_bytes: EngineLimits::default().metadata_cache_bytes,
             key_cache_bytes: 256 << 20,
             membership: MembershipSettings::default(),

@@ -14,6 +14,8 @@
 //! 6. Files that nothing names any more stand in [`Catalog::garbage`] until someone deletes them and says so with
 //!    [`Catalog::forget_garbage`], so that a crash between the two leaves nothing behind.
 //!
+//! Asynchronous queries are rows too, with a life of their own ([`Job`]): no snapshot names them.
+//!
 //! SQLite by default, PostgreSQL by URL, through one set of SQL with `$1` placeholders and three types. Several processes
 //! may share a PostgreSQL catalog, or one SQLite file on one machine.
 //!
@@ -26,6 +28,7 @@ mod bulk;
 mod connection;
 mod databases;
 mod garbage;
+mod jobs;
 mod model;
 mod segments;
 mod snapshots;
@@ -37,5 +40,9 @@ mod workers;
 
 pub use connection::{Catalog, Settings};
 pub use garbage::Garbage;
+pub use jobs::{
+    Job, JobFailure, JobFilter, JobLimits, JobOutcome, JobPhase, JobProgress, JobResult, JobSummary, JobUpload,
+    LostJobs,
+};
 pub use model::*;
 pub use transactions::Contribution;

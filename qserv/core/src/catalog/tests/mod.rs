@@ -2,6 +2,7 @@
 //! schemas of their own (`postgres://user@host/database`). Without it they say so and pass.
 
 mod history;
+mod jobs;
 mod life;
 mod shared;
 

@@ -1,0 +1,240 @@
+//! Fetching a job's result: in any format, whole or in part.
+//!
+//! The stored result is encoded while the client reads. An answer that is short is encoded first, so that its length is known and any
+//! part of it can be given. Of a longer one parts are given in the job's own format: the first request for one has the encoded form
+//! put beside the stored result, and from then on that file is the answer. Encoding the same result again gives the same bytes, so a
+//! client may go on with a part where the whole broke off.
+
+use std::sync::{Arc, PoisonError};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt};
+use qserv_core::catalog::{Job, JobResult};
+use qserv_core::query::{QueryProgress, QueryResult};
+use qserv_core::{Error, ErrorKind, Result};
+
+use super::jobs::Jobs;
+use crate::formats::Output;
+use crate::parameters::Parameters;
+use crate::question::Question;
+use crate::range::{self, Part};
+use crate::results::ArrowFile;
+use crate::stream::{EncodedResult, OnFailure};
+
+/// Bytes of an answer that are encoded before it begins.
+const SHORT_BYTES: usize = 1024 * 1024;
+
+/// Bytes read from an encoded file at once.
+const READ_BYTES: u64 = 1024 * 1024;
+
+impl Jobs {
+    /// The answer to a request for a job's result; RESPONSEFORMAT (or FORMAT) names another format than the job's own.
+    ///
+    /// # Errors
+    /// `NotFound` if the job has no result, `Invalid` for a format that is not known, and those of reading it.
+    pub(super) async fn fetch(&self, job: &Job, parameters: &Parameters, headers: &HeaderMap) -> Result<Response> {
+        let result = job.result.as_ref().ok_or_else(|| no_result(job))?;
+        let mut question =
+            Question::read(&Parameters::from_stored(job.parameters.clone(), Vec::new()), &self.settings)?;
+        let own = question.output;
+        let asked = match parameters.one("RESPONSEFORMAT")? {
+            Some(format) => Some(format),
+            None => parameters.one("FORMAT")?,
+        };
+        question.output = asked.map_or(Ok(own), Output::parse)?;
+        let is_own = question.output == own;
+        let fetch = Fetch {
+            etag: etag(result, question.output),
+            content_type: question.output.content_type,
+            range: range::asked(headers, &etag(result, question.output)).map(str::to_owned),
+        };
+
+        let encoded = encoded_path(result);
+        if is_own && let Some(length) = self.store.length(&encoded).await? {
+            return Ok(fetch.stored(self, encoded, length));
+        }
+        let chunks = EncodedResult::new(&question, self.open(result).await?, OnFailure::Tell).started().await?;
+        let mut chunks = Box::pin(chunks);
+        let (mut first, mut bytes) = (Vec::new(), 0);
+        while bytes < SHORT_BYTES {
+            match chunks.next().await {
+                Some(chunk) => {
+                    let chunk = chunk?;
+                    bytes += chunk.len();
+                    first.push(chunk);
+                }
+                None => return Ok(fetch.short(first.concat().into())),
+            }
+        }
+        if is_own && fetch.range.is_some() {
+            drop(chunks);
+            match self.encode(job, result, &question, &encoded).await {
+                Ok(length) => return Ok(fetch.stored(self, encoded, length)),
+                // Without room for the encoded form the client gets the whole, as if it had not asked for a part.
+                Err(error) if error.kind() == ErrorKind::Limit => crate::error::log(&error),
+                Err(error) => return Err(error),
+            }
+            let chunks = EncodedResult::new(&question, self.open(result).await?, OnFailure::Tell).started().await?;
+            return Ok(fetch.streamed(chunks, is_own));
+        }
+        let first = stream::iter(first.into_iter().map(Ok));
+        Ok(fetch.streamed(first.chain(chunks), is_own))
+    }
+
+    /// The stored result as if a query had just given it.
+    async fn open(&self, result: &JobResult) -> Result<QueryResult> {
+        let file = ArrowFile::open(Arc::clone(&self.store), &result.path).await?;
+        Ok(QueryResult {
+            schema: Arc::clone(&file.schema),
+            warnings: file.summary.warnings.clone(),
+            overflow: Arc::new(file.summary.overflow.into()),
+            progress: Arc::<QueryProgress>::default(),
+            batches: file.batches(),
+        })
+    }
+
+    /// Puts the encoded form beside the stored result, once, and gives its length.
+    async fn encode(&self, job: &Job, result: &JobResult, question: &Question, path: &str) -> Result<u64> {
+        let turn = {
+            let mut encoding = self.encoding.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(encoding.entry(path.to_owned()).or_default())
+        };
+        let _turn = Turn { jobs: self, path, lock: &turn };
+        let _mine = turn.lock().await;
+        if let Some(length) = self.store.length(path).await? {
+            return Ok(length);
+        }
+        self.look_at_room().await?;
+        let mut encoded = EncodedResult::new(question, self.open(result).await?, OnFailure::Fail);
+        let mut file = self.store.create(path);
+        while let Some(chunk) = encoded.next().await {
+            self.store.write(&mut file, chunk?).await?;
+        }
+        let room = self.store.finish(file).await?;
+        self.catalog.add_stored_bytes(&job.id, room.bytes()).await?;
+        Ok(room.bytes())
+    }
+}
+
+/// One who encodes a result, or waits for another to do so. The last one forgets the lock.
+struct Turn<'j> {
+    jobs: &'j Jobs,
+    path: &'j str,
+    lock: &'j Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut encoding = self.jobs.encoding.lock().unwrap_or_else(PoisonError::into_inner);
+        // One in the list, one here.
+        if Arc::strong_count(self.lock) <= 2 {
+            encoding.remove(self.path);
+        }
+    }
+}
+
+/// What a client asks for.
+struct Fetch {
+    etag: String,
+    content_type: &'static str,
+    range: Option<String>,
+}
+
+impl Fetch {
+    /// An answer in memory, or a part of it.
+    fn short(self, body: Bytes) -> Response {
+        match self.part(body.len() as u64) {
+            Part::Whole => self.respond(StatusCode::OK, Some(body.len() as u64), None, Body::from(body)),
+            Part::Outside => self.outside(body.len() as u64),
+            Part::Range(range) => {
+                let at = |position: u64| usize::try_from(position).unwrap_or(body.len()).min(body.len());
+                let part = body.slice(at(range.start)..at(range.end));
+                let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, body.len());
+                self.respond(StatusCode::PARTIAL_CONTENT, Some(part.len() as u64), Some(content_range), part.into())
+            }
+        }
+    }
+
+    /// An encoded file of the store, or a part of it.
+    fn stored(self, jobs: &Jobs, path: String, length: u64) -> Response {
+        let (status, range) = match self.part(length) {
+            Part::Whole => (StatusCode::OK, 0..length),
+            Part::Outside => return self.outside(length),
+            Part::Range(range) => (StatusCode::PARTIAL_CONTENT, range),
+        };
+        let content_range = (status == StatusCode::PARTIAL_CONTENT)
+            .then(|| format!("bytes {}-{}/{length}", range.start, range.end - 1));
+        let bytes = range.end - range.start;
+        let store = Arc::clone(&jobs.store);
+        let parts = stream::try_unfold(range, move |mut left| {
+            let (store, path) = (Arc::clone(&store), path.clone());
+            async move {
+                if left.is_empty() {
+                    return Ok::<_, Error>(None);
+                }
+                let end = left.end.min(left.start + READ_BYTES);
+                let part = store.read(&path, left.start..end).await?;
+                left.start = end;
+                Ok(Some((part, left)))
+            }
+        });
+        self.respond(status, Some(bytes), content_range, Body::from_stream(parts))
+    }
+
+    /// An answer of unknown length.
+    fn streamed(self, chunks: impl Stream<Item = Result<Bytes>> + Send + 'static, has_parts: bool) -> Response {
+        let mut response = self.respond(StatusCode::OK, None, None, Body::from_stream(chunks));
+        if !has_parts {
+            response.headers_mut().insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("none"));
+        }
+        response
+    }
+
+    fn part(&self, length: u64) -> Part {
+        self.range.as_deref().map_or(Part::Whole, |range| range::part(range, length))
+    }
+
+    fn outside(self, length: u64) -> Response {
+        let content_range = Some(format!("bytes */{length}"));
+        self.respond(StatusCode::RANGE_NOT_SATISFIABLE, Some(0), content_range, Body::empty())
+    }
+
+    fn respond(self, status: StatusCode, bytes: Option<u64>, range: Option<String>, body: Body) -> Response {
+        let always = [
+            (header::CONTENT_TYPE, self.content_type.to_owned()),
+            (header::ACCEPT_RANGES, "bytes".to_owned()),
+            (header::ETAG, self.etag),
+        ];
+        let mut response = (status, always, body).into_response();
+        let sometimes =
+            [(header::CONTENT_LENGTH, bytes.map(|bytes| bytes.to_string())), (header::CONTENT_RANGE, range)];
+        for (name, value) in sometimes {
+            if let Some(value) = value.and_then(|value| value.parse().ok()) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+/// Names the bytes of one result in one format, as this version of the program encodes it.
+fn etag(result: &JobResult, output: Output) -> String {
+    let form: String = output.content_type.chars().filter(|character| !matches!(character, '"' | '\\')).collect();
+    format!("\"{};{form};{}\"", result.path, env!("CARGO_PKG_VERSION"))
+}
+
+/// Where the encoded form of a stored result is.
+fn encoded_path(result: &JobResult) -> String {
+    format!("{}.encoded", result.path.trim_end_matches(".arrow"))
+}
+
+fn no_result(job: &Job) -> Error {
+    let error = Error::not_found("the job has no result").with("phase", job.phase.name());
+    match &job.failure {
+        Some(failure) => error.with("error", &failure.message),
+        None => error,
+    }
+}
