@@ -8,9 +8,9 @@
 //! 4. [`QueryService::query`] plans and starts it. This crate sees no more of the database than that trait.
 //! 5. `stream::EncodedResult` waits for the first rows: until there is something to send, a failure is an error document with an HTTP
 //!    status of its own (`error::Failure`).
-//! 6. From then on each batch is brought into VOTable's types (`columns::Block`) and written by the format's
-//!    `formats::ResultWriter` (`votable`, `csv`), chunk by chunk, while the client reads. When the client goes away, the body is dropped, and
-//!    with it the query.
+//! 6. From then on the format's `formats::ResultWriter` writes each batch, chunk by chunk, while the client reads; most bring it into
+//!    VOTable's types first (`columns::Block`). `compression` compresses the chunks if the client asks for it. When the client goes away,
+//!    the body is dropped, and with it the query.
 //!
 //! Tables that a request brings along (`upload`) are kept as files until its query has ended; the service opens them.
 //!
@@ -21,7 +21,7 @@
 
 mod cell;
 mod columns;
-mod csv;
+mod compression;
 mod error;
 mod formats;
 mod landing;
@@ -56,6 +56,9 @@ pub use upload::UploadSettings;
 struct Tap {
     service: Arc<dyn QueryService>,
     settings: Arc<TapSettings>,
+    clock: SharedClock,
+    /// Where rows are put aside until they can be written.
+    scratch: formats::Scratch,
     started_unix_ms: i64,
     uploads: Arc<upload::Uploads>,
     jobs: Arc<uws::Jobs>,
@@ -89,10 +92,14 @@ pub fn router(
 ) -> Router {
     let max_body_bytes = settings.max_body_bytes;
     let settings = Arc::new(settings);
+    let scratch = formats::Scratch::new(settings.scratch_dir.clone(), settings.max_scratch_bytes);
     let uploads = Arc::new(upload::Uploads::new(&settings, tables));
+    let jobs = uws::Jobs::new(service.clone(), settings.clone(), clock.clone(), uploads.clone(), scratch.clone());
     let tap = Tap {
         started_unix_ms: clock.unix_ms(),
-        jobs: Arc::new(uws::Jobs::new(service.clone(), settings.clone(), clock, uploads.clone())),
+        jobs: Arc::new(jobs),
+        clock,
+        scratch,
         uploads,
         tables: vosi::TablesCache::default(),
         service,

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::job::{Job, Phase};
 use super::run::Runner;
 use super::spool::Spool;
+use crate::formats::Scratch;
 use crate::moment;
 use crate::parameters::Parameters;
 use crate::settings::TapSettings;
@@ -41,10 +42,12 @@ impl Jobs {
         settings: Arc<TapSettings>,
         clock: SharedClock,
         uploads: Arc<Uploads>,
+        scratch: Scratch,
     ) -> Self {
         let spool = Spool::new(settings.scratch_dir.clone(), settings.max_spool_bytes);
         let running = Semaphore::new(settings.max_running_jobs.clamp(1, Semaphore::MAX_PERMITS));
-        Self { runner: Arc::new(Runner { service, settings, clock, spool, uploads, running }), inner: Mutex::default() }
+        let runner = Runner { service, settings, clock, spool, uploads, scratch, running };
+        Self { runner: Arc::new(runner), inner: Mutex::default() }
     }
 
     /// Creates a job, and starts it if `PHASE=RUN` is among the parameters.

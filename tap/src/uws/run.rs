@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::job::Job;
 use super::spool::{Spool, SpooledResult};
+use crate::formats::Scratch;
 use crate::question::Question;
 use crate::settings::TapSettings;
 use crate::stream::{EncodedResult, OnFailure};
@@ -23,6 +24,7 @@ pub(super) struct Runner {
     pub(super) clock: SharedClock,
     pub(super) spool: Spool,
     pub(super) uploads: Arc<Uploads>,
+    pub(super) scratch: Scratch,
     /// One permit a running job.
     pub(super) running: Semaphore,
 }
@@ -58,11 +60,11 @@ impl Runner {
 
     async fn answer(&self, job: &Job) -> Result<SpooledResult> {
         let parameters = job.state().parameters;
-        let question = Question::read(&parameters, &self.settings)?;
+        let question = Question::read(&parameters, &self.settings, job.created_unix_ms)?;
         let uploads = self.uploads.of(&parameters).await?;
         let result = self.service.query(question.request(uploads)).await?;
         job.watch_progress(result.progress.clone());
-        let mut encoded = EncodedResult::new(&question, result, OnFailure::Fail);
+        let mut encoded = EncodedResult::new(&question, result, OnFailure::Fail, &self.scratch)?;
         let mut file = self.spool.create(&job.id).await?;
         while let Some(chunk) = encoded.next().await {
             file.write(&chunk?).await?;

@@ -5,8 +5,11 @@
 mod asynchronous;
 mod decode;
 mod fake;
+mod fits;
+mod formats;
 mod round_trip;
 mod streaming;
 mod synchronous;
+mod text;
 mod uploads;
 mod vosi;
