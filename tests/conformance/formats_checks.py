@@ -209,7 +209,8 @@ def check_fits_in_stilts(sky):
 
 def check_voparquet(sky):
     """astropy's VOParquet reader finds units, UCDs and values"""
-    body, _ = sky.fetch("SELECT objectId, coord_ra, r_psfFlux, refBand FROM demo.Object", FORMAT="parquet")
+    # It has no way to read NULL in text, nor timestamps beside a VOTable.
+    body, _ = sky.fetch("SELECT objectId, coord_ra, r_psfFlux, detect_isPrimary FROM demo.Object", FORMAT="parquet")
     rows = astropy.table.Table.read(io.BytesIO(body), format="parquet.votable")
     assert (str(rows["coord_ra"].unit), rows["coord_ra"].meta["ucd"]) == ("deg", "pos.eq.ra;meta.main"), rows["coord_ra"].meta
     true_rows = sky.rows("Object")

@@ -3,7 +3,8 @@
 //! The header stands first and names the number of rows, the width of every text, and the number that stands for NULL. None of them is
 //! known before the last row is. So the rows are put aside in a file on disk ([`Scratch`], within a bound) while they are surveyed
 //! ([`survey`]); then the file is read once for the rows, and once more for the arrays of variable length, which FITS has behind all rows.
-//! Memory is a batch and a chunk, and an error is told before anything was sent.
+//! Memory is a batch and a chunk, and an error is told before anything was sent. The file is written and read by calls that block, a batch
+//! or a buffer at a time: what was just written is in the machine's memory, and encoding takes as long.
 //!
 //! | VOTable | TFORM | |
 //! |---|---|---|
