@@ -27,10 +27,11 @@ use axum::http::{Request, StatusCode, header};
 use base64::Engine;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::StreamExt;
-use qserv_core::Result;
 use qserv_core::catalog::{Snapshot, SnapshotId};
 use qserv_core::clock::SystemClock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService};
+use qserv_core::upload::{TableReader, TableRows, UploadFile};
+use qserv_core::{Error, Result};
 use qserv_tap::{TapSettings, router};
 use tower::ServiceExt;
 
@@ -56,6 +57,15 @@ impl QueryService for Rows {
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         Ok(Arc::new(Snapshot { id: SnapshotId(1), databases: BTreeMap::new() }))
+    }
+}
+
+#[derive(Debug)]
+struct NoFiles;
+
+impl TableReader for NoFiles {
+    fn open(&self, file: UploadFile<'_>) -> Result<TableRows> {
+        Err(Error::invalid("made-up rows need no uploads").with("table", file.name))
     }
 }
 
@@ -177,7 +187,7 @@ fn writers(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let settings = TapSettings { scratch_dir: scratch.path().to_owned(), ..TapSettings::default() };
-    let router = router(Arc::new(Rows(batches())), settings, Arc::new(SystemClock));
+    let router = router(Arc::new(Rows(batches())), settings, Arc::new(SystemClock), Arc::new(NoFiles));
     for format in FORMATS {
         println!("{format}: {} bytes", runtime.block_on(fetch(&router, format, "identity")));
     }
