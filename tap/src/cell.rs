@@ -1,31 +1,41 @@
 //! One value as text, for the formats that are text. Floating point numbers are written with the fewest digits that read back to
 //! the same bits.
 
-use qserv_core::{Error, Result};
+use std::ops::Range;
 
-use crate::columns::{Length, ResultColumn, Values};
+use qserv_core::Result;
 
-/// How a format spells what has no digits.
+use crate::columns::{ResultColumn, Values, elements_of};
+
+/// How a format spells what has no digits, and what has several.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spelling {
+    /// What is no number.
+    pub(crate) nan: &'static str,
     /// Positive infinity.
     pub(crate) infinity: &'static str,
     /// Negative infinity.
     pub(crate) minus_infinity: &'static str,
-    /// Whether bytes are numbers with blanks between them (VOTable) or hexadecimal digits.
+    /// Whether bytes are numbers like the elements of an array (VOTable) or hexadecimal digits.
     pub(crate) bytes_are_numbers: bool,
+    /// What stands before, between and behind the elements of an array.
+    pub(crate) array: [&'static str; 3],
+    /// NULL inside an array; without a word for it, it is what stands for NULL in a scalar of the type.
+    pub(crate) null_element: Option<&'static str>,
 }
 
-/// Appends a value that is neither NULL nor text. Its characters are digits, letters, signs, points and blanks only, so that no format
-/// must quote it.
+/// Appends a value that is not NULL; text by `put_text`. The characters of all others are digits, letters, signs, points and what the
+/// spelling has for arrays only, so that no format must quote them.
 ///
 /// # Errors
 /// [`Data`](qserv_core::ErrorKind::Data) if an array has another length than its column announces.
+#[inline]
 pub(crate) fn put(
     column: &ResultColumn,
     values: &Values,
     row: usize,
-    spelling: Spelling,
+    spelling: &Spelling,
+    put_text: impl Fn(&str, &mut Vec<u8>),
     out: &mut Vec<u8>,
 ) -> Result<()> {
     match values {
@@ -35,67 +45,48 @@ pub(crate) fn put(
         Values::Long(array) => put_integer(array.value(row), out),
         Values::Float(array) => put_float(array.value(row), spelling, out),
         Values::Double(array) => put_double(array.value(row), spelling, out),
-        Values::Bytes(array) if spelling.bytes_are_numbers => {
-            for (index, byte) in array.value(row).iter().enumerate() {
-                if index > 0 {
-                    out.push(b' ');
-                }
-                put_integer(*byte, out);
-            }
-        }
-        Values::Bytes(array) => {
-            for byte in array.value(row) {
-                out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
-            }
-        }
-        Values::List(array, elements) => {
-            let range = element_range(column, array, row)?;
-            for (index, element) in range.enumerate() {
-                if index > 0 {
-                    out.push(b' ');
-                }
-                if elements.is_null(element) {
-                    put_null_element(elements, out);
-                } else {
-                    put(column, elements, element, spelling, out)?;
-                }
-            }
-        }
-        Values::Text(_) | Values::LargeText(_) | Values::TextView(_) => {
-            out.extend_from_slice(values.text(row).unwrap_or_default().as_bytes());
-        }
+        Values::Bytes(array) => put_bytes(array.value(row), spelling, out),
+        Values::Text(array) => put_text(array.value(row), out),
+        Values::LargeText(array) => put_text(array.value(row), out),
+        Values::TextView(array) => put_text(array.value(row), out),
+        Values::List(array, elements) => put_array(elements, elements_of(column, array, row)?, spelling, out),
     }
     Ok(())
 }
 
-/// The elements of a row's array.
-///
-/// # Errors
-/// [`Data`](qserv_core::ErrorKind::Data) if there are not as many as the column announces.
-pub(crate) fn element_range(
-    column: &ResultColumn,
-    array: &arrow::array::ListArray,
-    row: usize,
-) -> Result<std::ops::Range<usize>> {
-    let offsets = array.value_offsets();
-    let bound = |index: usize| offsets.get(index).and_then(|&offset| usize::try_from(offset).ok()).unwrap_or(0);
-    let range = bound(row)..bound(row + 1);
-    match column.length {
-        Length::Fixed(length) if range.len() != length => Err(Error::data(format!(
-            "column \"{}\" holds an array of {} elements where each must have {length}",
-            column.name,
-            range.len()
-        ))),
-        _ => Ok(range),
+fn put_array(elements: &Values, range: Range<usize>, spelling: &Spelling, out: &mut Vec<u8>) {
+    let [before, between, behind] = spelling.array;
+    out.extend_from_slice(before.as_bytes());
+    for element in range.clone() {
+        if element > range.start {
+            out.extend_from_slice(between.as_bytes());
+        }
+        match elements {
+            _ if elements.is_null(element) => match spelling.null_element {
+                Some(null) => out.extend_from_slice(null.as_bytes()),
+                None => put_null_element(elements, out),
+            },
+            Values::Boolean(array) => out.extend_from_slice(if array.value(element) { b"true" } else { b"false" }),
+            Values::Short(array) => put_integer(array.value(element), out),
+            Values::Int(array) => put_integer(array.value(element), out),
+            Values::Long(array) => put_integer(array.value(element), out),
+            Values::Float(array) => put_float(array.value(element), spelling, out),
+            Values::Double(array) => put_double(array.value(element), spelling, out),
+            // No other type is an element of an array.
+            _ => {}
+        }
     }
+    out.extend_from_slice(behind.as_bytes());
 }
 
 /// Appends an integer.
+#[inline]
 pub(crate) fn put_integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-fn put_float(value: f32, spelling: Spelling, out: &mut Vec<u8>) {
+#[inline]
+fn put_float(value: f32, spelling: &Spelling, out: &mut Vec<u8>) {
     if value.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
@@ -103,7 +94,8 @@ fn put_float(value: f32, spelling: Spelling, out: &mut Vec<u8>) {
     }
 }
 
-fn put_double(value: f64, spelling: Spelling, out: &mut Vec<u8>) {
+#[inline]
+fn put_double(value: f64, spelling: &Spelling, out: &mut Vec<u8>) {
     if value.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
@@ -111,9 +103,10 @@ fn put_double(value: f64, spelling: Spelling, out: &mut Vec<u8>) {
     }
 }
 
-fn put_not_finite(value: f64, spelling: Spelling, out: &mut Vec<u8>) {
+#[cold]
+fn put_not_finite(value: f64, spelling: &Spelling, out: &mut Vec<u8>) {
     let text = if value.is_nan() {
-        "NaN"
+        spelling.nan
     } else if value > 0.0 {
         spelling.infinity
     } else {
@@ -122,7 +115,22 @@ fn put_not_finite(value: f64, spelling: Spelling, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// A NULL inside an array: no format has a word for it, so it is what stands for NULL in a scalar of the type.
+fn put_bytes(bytes: &[u8], spelling: &Spelling, out: &mut Vec<u8>) {
+    if !spelling.bytes_are_numbers {
+        out.extend(bytes.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]));
+        return;
+    }
+    let [before, between, behind] = spelling.array;
+    out.extend_from_slice(before.as_bytes());
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(between.as_bytes());
+        }
+        put_integer(*byte, out);
+    }
+    out.extend_from_slice(behind.as_bytes());
+}
+
 fn put_null_element(elements: &Values, out: &mut Vec<u8>) {
     match elements {
         Values::Boolean(_) => out.push(b'?'),

@@ -20,6 +20,8 @@
 //! Text is always of variable length: a declared bound that one value breaks would cut that value in some readers, and others reserve
 //! the bound for every row.
 
+use std::ops::Range;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
     Int64Array, LargeStringArray, ListArray, StringArray, StringBuilder, StringViewArray,
@@ -98,6 +100,8 @@ pub(crate) struct ResultColumn {
     pub(crate) ucd: Option<String>,
     pub(crate) utype: Option<String>,
     pub(crate) description: Option<String>,
+    /// Where a value leads to.
+    pub(crate) link: Option<String>,
 }
 
 /// The columns of a schema.
@@ -122,6 +126,16 @@ impl ResultColumn {
             ucd: described(field_metadata::UCD),
             utype: described(field_metadata::UTYPE),
             description: described(field_metadata::DESCRIPTION),
+            link: described(field_metadata::LINK),
+        }
+    }
+
+    /// VOTable's `arraysize`, for a column whose cells are arrays or text.
+    pub(crate) fn arraysize(&self) -> Option<String> {
+        match self.length {
+            Length::One => None,
+            Length::Fixed(length) => Some(length.to_string()),
+            Length::Any => Some("*".to_owned()),
         }
     }
 
@@ -137,7 +151,9 @@ impl ResultColumn {
             }
             Length::Fixed(_) | Length::Any => {
                 let list = self.list(array)?;
-                let elements = self.scalars(list.values())?;
+                // A slice of an array still has the elements of the whole: only its own are brought into form.
+                let range = used_elements(&list);
+                let elements = self.scalars(&list.values().slice(range.start, range.len()))?;
                 Ok(Values::List(list, Box::new(elements)))
             }
         }
@@ -241,6 +257,13 @@ impl ResultColumn {
     }
 }
 
+/// Which of the elements that a list array carries belong to its rows.
+fn used_elements(list: &ListArray) -> Range<usize> {
+    let offsets = list.value_offsets();
+    let bound = |offset: Option<&i32>| offset.and_then(|&offset| usize::try_from(offset).ok()).unwrap_or(0);
+    bound(offsets.first())..bound(offsets.last())
+}
+
 /// The VOTable type of a field, and how many elements of it a cell has.
 fn votable_type(field: &Field) -> (Datatype, Length) {
     match field.data_type() {
@@ -318,7 +341,7 @@ pub(crate) enum Values {
     LargeText(LargeStringArray),
     TextView(StringViewArray),
     Bytes(BinaryArray),
-    /// Arrays; the second holds the elements of all of them, at the first's offsets.
+    /// Arrays; the second holds the elements of all of them, one behind the other ([`elements_of`]).
     List(ListArray, Box<Values>),
 }
 
@@ -357,9 +380,30 @@ impl Values {
     }
 }
 
+/// Where the elements of a row's array stand among the elements of a list column.
+///
+/// # Errors
+/// [`Data`](qserv_core::ErrorKind::Data) if there are not as many as the column announces.
+pub(crate) fn elements_of(column: &ResultColumn, array: &ListArray, row: usize) -> Result<Range<usize>> {
+    let offsets = array.value_offsets();
+    let bound = |index: usize| offsets.get(index).and_then(|&offset| usize::try_from(offset).ok()).unwrap_or(0);
+    let first = bound(0);
+    let range = bound(row).saturating_sub(first)..bound(row + 1).saturating_sub(first);
+    match column.length {
+        Length::Fixed(length) if range.len() != length => Err(Error::data(format!(
+            "column \"{}\" holds an array of {} elements where each must have {length}",
+            column.name,
+            range.len()
+        ))),
+        _ => Ok(range),
+    }
+}
+
 /// The values of one batch, column by column.
 pub(crate) struct Block {
     pub(crate) columns: Vec<Values>,
+    /// Which rows of each column are NULL; `None` where no row is.
+    pub(crate) nulls: Vec<Option<NullBuffer>>,
     pub(crate) rows: usize,
 }
 
@@ -373,6 +417,21 @@ impl Block {
             return Err(Error::internal("a batch has another number of columns than announced"));
         }
         let values = columns.iter().zip(batch.columns()).map(|(column, array)| column.values(array));
-        Ok(Self { columns: values.collect::<Result<_>>()?, rows: batch.num_rows() })
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let nulls = values.iter().map(|values| values.nulls().cloned()).collect();
+        Ok(Self { columns: values, nulls, rows: batch.num_rows() })
+    }
+
+    /// The cells of a row: each with its column, and whether it is NULL.
+    #[inline]
+    pub(crate) fn cells<'a>(
+        &'a self,
+        columns: &'a [ResultColumn],
+        row: usize,
+    ) -> impl Iterator<Item = (&'a ResultColumn, &'a Values, bool)> {
+        let values = columns.iter().zip(&self.columns).zip(&self.nulls);
+        values.map(move |((column, values), nulls)| {
+            (column, values, nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)))
+        })
     }
 }

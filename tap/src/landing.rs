@@ -50,7 +50,8 @@ pub(crate) async fn page(State(tap): State<Arc<Tap>>, request: Request) -> Html<
 <p><label>Rows at most <input name=\"MAXREC\" value=\"100\" size=\"8\"></label>
 <label>Format <select name=\"RESPONSEFORMAT\">
 <option value=\"text/xml\">VOTable, readable</option><option value=\"votable\">VOTable, binary</option>
-<option value=\"csv\">CSV</option><option value=\"tsv\">TSV</option></select></label>
+<option value=\"csv\">CSV</option><option value=\"tsv\">TSV</option><option value=\"fits\">FITS</option>
+<option value=\"json\">JSON</option><option value=\"parquet\">Parquet</option></select></label>
 <button>Ask</button></p>
 </form>
 <h2>Examples</h2>

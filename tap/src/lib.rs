@@ -8,9 +8,9 @@
 //! 4. [`QueryService::query`] plans and starts it. This crate sees no more of the database than that trait.
 //! 5. `stream::EncodedResult` waits for the first rows: until there is something to send, a failure is an error document with an HTTP
 //!    status of its own (`error::Failure`).
-//! 6. From then on each batch is brought into VOTable's types (`columns::Block`) and written by the format's
-//!    `formats::ResultWriter` (`votable`, `csv`), chunk by chunk, while the client reads. When the client goes away, the body is dropped, and
-//!    with it the query.
+//! 6. From then on the format's `formats::ResultWriter` writes each batch, chunk by chunk, while the client reads; most bring it into
+//!    VOTable's types first (`columns::Block`). `compression` compresses the chunks if the client asks for it. When the client goes away,
+//!    the body is dropped, and with it the query.
 //!
 //! Tables that a request brings along (`upload`) are kept as files until its query has ended; the service opens them.
 //!
@@ -25,7 +25,7 @@ mod account;
 mod cell;
 mod client;
 mod columns;
-mod csv;
+mod compression;
 mod error;
 mod formats;
 mod landing;
@@ -87,6 +87,9 @@ pub struct TapService {
 struct Tap {
     service: Arc<dyn QueryService>,
     settings: Arc<TapSettings>,
+    clock: SharedClock,
+    /// Where rows are put aside until they can be written.
+    scratch: formats::Scratch,
     started_unix_ms: i64,
     uploads: Arc<upload::Uploads>,
     jobs: Arc<uws::Jobs>,
@@ -128,6 +131,7 @@ impl TapService {
         let Parts { service, catalog, tables, clock, is_alone } = parts;
         let settings = Arc::new(settings);
         let store = Arc::new(results::Store::open(&settings)?);
+        let scratch = formats::Scratch::new(settings.scratch_dir.clone(), settings.max_scratch_bytes);
         let uploads = Arc::new(upload::Uploads::new(&settings, tables));
         let stopping = CancellationToken::new();
         let jobs = uws::Jobs::new(uws::Parts {
@@ -135,6 +139,7 @@ impl TapService {
             catalog,
             store,
             uploads: Arc::clone(&uploads),
+            scratch: scratch.clone(),
             settings: Arc::clone(&settings),
             clock: Arc::clone(&clock),
             stopping: stopping.clone(),
@@ -148,6 +153,8 @@ impl TapService {
             clients: Clients::new(settings.max_requests_per_client),
             stopping,
             giving_up: CancellationToken::new(),
+            clock,
+            scratch,
             service,
             settings,
         };

@@ -63,6 +63,13 @@ pub(crate) fn uws_time(unix_ms: i64) -> String {
         .unwrap_or_default()
 }
 
+/// A moment as FITS headers have it, `2030-01-02T03:04:05`; UTC is meant.
+pub(crate) fn fits_time(unix_ms: i64) -> String {
+    DateTime::from_timestamp_millis(unix_ms)
+        .map(|moment| moment.format("%Y-%m-%dT%H:%M:%S").to_string())
+        .unwrap_or_default()
+}
+
 /// Reads an ISO 8601 moment: a date, or a date and a time with or without fraction and zone; without a zone it is UTC.
 pub(crate) fn parse_time(text: &str) -> Option<i64> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {

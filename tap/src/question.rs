@@ -21,6 +21,9 @@ pub(crate) struct Question {
     pub(crate) max_rows: Option<u64>,
     /// Asks for the plan instead of rows: our parameter EXPLAIN.
     pub(crate) explain: bool,
+    /// When it was asked, and how to cite the answer: what documents tell of their origin.
+    pub(crate) asked_unix_ms: i64,
+    pub(crate) citation: Option<String>,
 }
 
 impl Question {
@@ -28,7 +31,7 @@ impl Question {
     ///
     /// # Errors
     /// [`Invalid`](qserv_core::ErrorKind::Invalid) if one is missing or makes no sense.
-    pub(crate) fn read(parameters: &Parameters, settings: &TapSettings) -> Result<Self> {
+    pub(crate) fn read(parameters: &Parameters, settings: &TapSettings, asked_unix_ms: i64) -> Result<Self> {
         if let Some(request) = parameters.one("REQUEST")?
             && !request.eq_ignore_ascii_case("doQuery")
         {
@@ -52,6 +55,8 @@ impl Question {
             output: format.map_or(Ok(Output::DEFAULT), Output::parse)?,
             max_rows: max_rows(parameters.one("MAXREC")?, settings)?,
             explain: matches!(parameters.one("EXPLAIN")?, Some("1" | "true" | "TRUE")),
+            asked_unix_ms,
+            citation: settings.citation.clone(),
         })
     }
 
@@ -92,7 +97,7 @@ mod tests {
     }
 
     fn read_with(pairs: &[(&str, &str)], settings: &TapSettings) -> Result<Question> {
-        Question::read(&Parameters::from_pairs(pairs), settings)
+        Question::read(&Parameters::from_pairs(pairs), settings, 0)
     }
 
     #[test]

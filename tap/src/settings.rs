@@ -17,8 +17,10 @@ pub struct TapSettings {
     /// The address of `/tap` as users see it, for example `https://data.example.org/tap`. Without one it is made from each
     /// request's `Host` header with `http://`, which is wrong behind a proxy that ends TLS or changes the path.
     pub base_url: Option<String>,
-    /// The folder for files that last as long as a request: uploads. It belongs to one server alone: what an earlier run left there is
-    /// deleted.
+    /// How to cite the catalogs, told in every document that has room for it: a DOI, a bibcode or a reference.
+    pub citation: Option<String>,
+    /// The folder for files that last as long as a request: uploads, and rows of which FITS files are being made. It belongs to one
+    /// server alone: what an earlier run left there is deleted.
     pub scratch_dir: PathBuf,
     /// The folder for results of asynchronous queries, and for what they uploaded. All czars of one catalog must see the same.
     pub results_dir: PathBuf,
@@ -63,6 +65,9 @@ pub struct TapSettings {
     pub max_job_attempts: u64,
     /// Bytes that all results of jobs together may take in their store; 64 GiB fits common disks.
     pub max_spool_bytes: u64,
+    /// Bytes that rows may take in the scratch folder while a FITS file is made of them, all such results together: FITS has the number
+    /// of rows before the first. 16 GiB are a hundred million rows of twenty columns.
+    pub max_scratch_bytes: u64,
     /// Longest time in seconds that a request with `WAIT` is held open, `WAIT=-1` included; proxies rarely hold longer than an hour,
     /// and clients ask again.
     pub max_wait_s: u64,
@@ -87,6 +92,7 @@ impl Default for TapSettings {
             title: "Catalog database".to_owned(),
             description: "Astronomical catalogs, to be asked in ADQL.".to_owned(),
             base_url: None,
+            citation: None,
             scratch_dir: std::env::temp_dir().join("qserv-tap-scratch"),
             results_dir: std::env::temp_dir().join("qserv-tap"),
             results_url: None,
@@ -107,6 +113,7 @@ impl Default for TapSettings {
             max_running_jobs: 8,
             max_job_attempts: 3,
             max_spool_bytes: 64 * 1024 * 1024 * 1024,
+            max_scratch_bytes: 16 * 1024 * 1024 * 1024,
             max_wait_s: 3_600,
             sweep_interval_s: 60,
             uploads: UploadSettings::default(),

@@ -2,6 +2,8 @@
 //!
 //! Memory is one batch and one chunk, however long the result. Whatever is encoded is handed out as soon as the query has nothing
 //! more to give at once, so a small answer leaves in one piece and a slow one does not wait for a chunk to fill.
+//!
+//! A format whose first lines tell what only the last row reveals (FITS) gives nothing while the query runs, and all of it behind.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,16 +17,14 @@ use qserv_core::query::QueryResult;
 use qserv_core::{Error, Result};
 use tokio::time::{Instant, Sleep};
 
-use crate::columns::{Block, ResultColumn, result_columns};
-use crate::formats::{Ending, ResultWriter};
+use crate::formats::{Ending, Header, ResultWriter, Scratch};
 use crate::question::Question;
-use crate::votable::Header;
 
 /// Bytes after which a chunk is handed out: large enough that the cost of a chunk does not show, small enough to stay in a cache.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Cells that are encoded between two looks at the size of the chunk: wide rows must not make a chunk much larger than it should be.
-const BLOCK_CELLS: usize = 16 * 1024;
+/// Rows that are encoded between two looks at the size of the chunk, at least and at most, whatever their writer would take.
+const ROWS_AT_ONCE: std::ops::RangeInclusive<usize> = 1..=64 * 1024;
 
 /// What to do about an error after the first chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +39,13 @@ pub(crate) enum OnFailure {
 pub(crate) struct EncodedResult {
     batches: BoxStream<'static, Result<RecordBatch>>,
     overflow: Arc<AtomicBool>,
-    columns: Vec<ResultColumn>,
     writer: Box<dyn ResultWriter>,
     on_failure: OnFailure,
     deadline: Option<Pin<Box<Sleep>>>,
     /// The batch at work, and its first row that is not encoded yet.
-    block: Option<(Block, usize)>,
+    batch: Option<(RecordBatch, usize)>,
+    /// Rows that the writer takes at once.
+    rows_at_once: usize,
     out: Vec<u8>,
     state: State,
 }
@@ -54,33 +55,49 @@ enum State {
     /// Nothing is encoded yet: not before the first row is there, so that nothing is sent before.
     Begin,
     Rows,
+    /// All rows are handed to the writer, and it goes on writing.
+    More,
     /// The end is encoded, or the result failed.
     Done,
 }
 
 impl EncodedResult {
-    /// Encodes a result as its question asks.
-    pub(crate) fn new(question: &Question, result: QueryResult, on_failure: OnFailure) -> Self {
+    /// Encodes a result as its question asks, with rows put aside in `scratch` if the format needs that.
+    ///
+    /// # Errors
+    /// If the format cannot hold the result's columns.
+    pub(crate) fn new(
+        question: &Question,
+        result: QueryResult,
+        on_failure: OnFailure,
+        scratch: &Scratch,
+    ) -> Result<Self> {
         let QueryResult { schema, batches, warnings, overflow, progress: _ } = result;
-        let columns = result_columns(&schema);
-        let header = Header { query: question.text.clone(), warnings };
+        let header = Header {
+            query: question.text.clone(),
+            warnings,
+            asked_unix_ms: Some(question.asked_unix_ms),
+            citation: question.citation.clone(),
+        };
         let (batches, overflow) = if question.max_rows == Some(0) {
             // Metadata only: the query need not run, and DALI wants the mark of a cut result.
             (futures::stream::empty().boxed(), Arc::new(AtomicBool::new(true)))
         } else {
             (batches, overflow)
         };
-        Self {
+        let writer = question.output.format.writer(&schema, header, scratch)?;
+        let rows_at_once = writer.cells_at_once() / schema.fields().len().max(1);
+        Ok(Self {
             batches,
             overflow,
-            writer: question.output.writer(columns.clone(), header),
-            columns,
+            writer,
             on_failure,
             deadline: None,
-            block: None,
+            batch: None,
+            rows_at_once: rows_at_once.clamp(*ROWS_AT_ONCE.start(), *ROWS_AT_ONCE.end()),
             out: Vec::new(),
             state: State::Begin,
-        }
+        })
     }
 
     /// Ends the result with an error at this moment.
@@ -109,27 +126,24 @@ impl EncodedResult {
         }
     }
 
-    fn take(&mut self, batch: &RecordBatch) -> Result<()> {
-        if batch.num_rows() > 0 {
-            self.block = Some((Block::of(&self.columns, batch)?, 0));
-        }
-        Ok(())
+    fn take(&mut self, batch: RecordBatch) {
+        self.batch = (batch.num_rows() > 0).then_some((batch, 0));
     }
 
     /// Encodes some rows of the batch at work, if there is one.
     fn encode(&mut self) -> Result<bool> {
-        if self.block.is_none() {
+        if self.batch.is_none() {
             return Ok(false);
         }
         self.begin();
-        let Some((block, next)) = &mut self.block else { return Ok(false) };
-        let rows = (BLOCK_CELLS / self.columns.len().max(1)).clamp(1, 1024);
-        let end = (*next + rows).min(block.rows);
+        let Some((batch, next)) = &mut self.batch else { return Ok(false) };
+        let rows = self.rows_at_once.min(batch.num_rows() - *next);
         let before = self.out.len();
-        self.writer.rows(block, *next..end, &mut self.out).inspect_err(|_| self.out.truncate(before))?;
-        *next = end;
-        if end == block.rows {
-            self.block = None;
+        let encoded = self.writer.rows(&batch.slice(*next, rows), &mut self.out);
+        encoded.inspect_err(|_| self.out.truncate(before))?;
+        *next += rows;
+        if *next == batch.num_rows() {
+            self.batch = None;
         }
         Ok(true)
     }
@@ -139,10 +153,10 @@ impl EncodedResult {
         Bytes::from(std::mem::replace(&mut self.out, Vec::with_capacity(capacity)))
     }
 
-    fn end(&mut self, outcome: Result<(), Error>) -> Result<Bytes> {
+    fn end(&mut self, outcome: Result<(), Error>) -> Result<()> {
         self.begin();
         self.state = State::Done;
-        self.block = None;
+        self.batch = None;
         // Lets go of the query now, not when the client has read the last chunk.
         self.batches = futures::stream::empty().boxed();
         match outcome {
@@ -156,7 +170,41 @@ impl EncodedResult {
                 self.writer.end(Ending::Failed(&error), &mut self.out)?;
             }
         }
+        self.state = State::More;
+        Ok(())
+    }
+
+    /// The next chunk of what the writer writes behind the rows.
+    fn rest(&mut self) -> Result<Bytes> {
+        while self.out.len() < CHUNK_BYTES {
+            if !self.writer.more(&mut self.out).inspect_err(|_| self.state = State::Done)? {
+                self.state = State::Done;
+                break;
+            }
+        }
         Ok(self.chunk())
+    }
+
+    /// Encodes rows until there is a chunk of them to hand out, or all are encoded and the state is [`State::More`].
+    fn poll_rows(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.deadline_passed(context) {
+            return Poll::Ready(self.end(Err(run_time_exceeded())));
+        }
+        loop {
+            match self.encode() {
+                Ok(true) if self.out.len() >= CHUNK_BYTES => return Poll::Ready(Ok(())),
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => return Poll::Ready(self.end(Err(error))),
+            }
+            match self.batches.poll_next_unpin(context) {
+                Poll::Pending if !self.out.is_empty() => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(self.end(Ok(()))),
+                Poll::Ready(Some(Ok(batch))) => self.take(batch),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(self.end(Err(error))),
+            }
+        }
     }
 
     fn deadline_passed(&mut self, context: &mut Context<'_>) -> bool {
@@ -177,28 +225,11 @@ impl Stream for EncodedResult {
         if this.state == State::Done {
             return Poll::Ready(None);
         }
-        if this.deadline_passed(context) {
-            return Poll::Ready(Some(this.end(Err(run_time_exceeded()))));
+        if this.state != State::More
+            && let Err(error) = ready!(this.poll_rows(context))
+        {
+            return Poll::Ready(Some(Err(error)));
         }
-        loop {
-            match this.encode() {
-                Ok(true) if this.out.len() >= CHUNK_BYTES => return Poll::Ready(Some(Ok(this.chunk()))),
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => return Poll::Ready(Some(this.end(Err(error)))),
-            }
-            let next = match this.batches.poll_next_unpin(context) {
-                Poll::Pending if !this.out.is_empty() => return Poll::Ready(Some(Ok(this.chunk()))),
-                next => ready!(next),
-            };
-            let taken = match next {
-                None => return Poll::Ready(Some(this.end(Ok(())))),
-                Some(Ok(batch)) => this.take(&batch),
-                Some(Err(error)) => Err(error),
-            };
-            if let Err(error) = taken {
-                return Poll::Ready(Some(this.end(Err(error))));
-            }
-        }
+        Poll::Ready(Some(if this.state == State::More { this.rest() } else { Ok(this.chunk()) }))
     }
 }

@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
@@ -21,6 +20,7 @@ use tracing::Instrument;
 use crate::Tap;
 use crate::account::{Account, QUERY_ID_HEADER};
 use crate::client::Place;
+use crate::compression;
 use crate::error::{Failure, too_many_requests};
 use crate::parameters::Parameters;
 use crate::question::Question;
@@ -43,11 +43,12 @@ pub(crate) async fn query(State(tap): State<Arc<Tap>>, request: Request) -> Resp
 
 async fn answer(tap: &Tap, request: Request, id: String, place: Place) -> Result<Response, Failure> {
     let (base_url, client) = (tap.base_url(&request), tap.client(&request));
+    let headers = request.headers().clone();
     let parameters = Parameters::read_with_files(request, tap).await?;
     if parameters.one("REQUEST")?.is_some_and(|request| request.eq_ignore_ascii_case("getCapabilities")) {
         return Ok(vosi::capabilities(&tap.settings, &base_url));
     }
-    let question = Question::read(&parameters, &tap.settings)?;
+    let question = Question::read(&parameters, &tap.settings, tap.clock.unix_ms())?;
     let mut account = Account::begin(id, "sync", client.owner.as_deref(), &question.text);
     let span = account.span();
     let deadline = tap.settings.sync_run_time_s.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -58,9 +59,7 @@ async fn answer(tap: &Tap, request: Request, id: String, place: Place) -> Result
     };
     let chunks = started.inspect_err(|error| account.failed(error))?;
     let body = Answered { chunks, account, span, _place: place };
-    let headers =
-        HeaderMap::from_iter([(header::CONTENT_TYPE, header::HeaderValue::from_static(question.output.content_type))]);
-    Ok((headers, Body::from_stream(body)).into_response())
+    Ok(compression::respond(&headers, question.output, body))
 }
 
 /// Starts the query and waits until there is something to send or it has failed.
@@ -77,7 +76,8 @@ async fn start(
         () = tap.giving_up.cancelled() => return Err(stopped()),
     };
     let result = watched(result, account, tap.giving_up.clone());
-    Ok(EncodedResult::new(question, result, OnFailure::Tell).with_deadline(deadline).started().await?.boxed())
+    let encoded = EncodedResult::new(question, result, OnFailure::Tell, &tap.scratch)?;
+    Ok(encoded.with_deadline(deadline).started().await?.boxed())
 }
 
 /// The result with its rows counted, ending with an error when the service gives up what it has not finished.

@@ -30,6 +30,8 @@ pub mod field_metadata {
     /// VOTable `datatype` where the Arrow type leaves it open: `char` on text that is declared to be ASCII. Text without
     /// this key may hold any Unicode.
     pub const DATATYPE: &str = "datatype";
+    /// Address that a value leads to, as VOTable's LINK has it: `${name}` in it stands for the row's value of that column.
+    pub const LINK: &str = "link";
 }
 
 /// The language a query is written in.

@@ -38,7 +38,7 @@ impl Jobs {
     pub(super) async fn fetch(&self, job: &Job, parameters: &Parameters, headers: &HeaderMap) -> Result<Response> {
         let result = job.result.as_ref().ok_or_else(|| no_result(job))?;
         let mut question =
-            Question::read(&Parameters::from_stored(job.parameters.clone(), Vec::new()), &self.settings)?;
+            self.question(job, &Parameters::from_stored(job.parameters.clone(), Vec::new()))?;
         let own = question.output;
         let asked = match parameters.one("RESPONSEFORMAT")? {
             Some(format) => Some(format),
@@ -56,7 +56,7 @@ impl Jobs {
         if is_own && let Some(length) = self.store.length(&encoded).await? {
             return Ok(fetch.stored(self, encoded, length));
         }
-        let chunks = EncodedResult::new(&question, self.open(result).await?, OnFailure::Tell).started().await?;
+        let chunks = self.encoded(&question, result, OnFailure::Tell).await?.started().await?;
         let mut chunks = Box::pin(chunks);
         let (mut first, mut bytes) = (Vec::new(), 0);
         while bytes < SHORT_BYTES {
@@ -77,11 +77,23 @@ impl Jobs {
                 Err(error) if error.kind() == ErrorKind::Limit => crate::error::log(&error),
                 Err(error) => return Err(error),
             }
-            let chunks = EncodedResult::new(&question, self.open(result).await?, OnFailure::Tell).started().await?;
+            let chunks = self.encoded(&question, result, OnFailure::Tell).await?.started().await?;
             return Ok(fetch.streamed(chunks, is_own));
         }
         let first = stream::iter(first.into_iter().map(Ok));
         Ok(fetch.streamed(first.chain(chunks), is_own))
+    }
+
+    /// What a job asks.
+    ///
+    /// # Errors
+    /// `Invalid` if its parameters make no sense.
+    pub(super) fn question(&self, job: &Job, parameters: &Parameters) -> Result<Question> {
+        Question::read(parameters, &self.settings, job.created_unix_ms)
+    }
+
+    async fn encoded(&self, question: &Question, result: &JobResult, on_failure: OnFailure) -> Result<EncodedResult> {
+        EncodedResult::new(question, self.open(result).await?, on_failure, &self.scratch)
     }
 
     /// The stored result as if a query had just given it.
@@ -108,7 +120,7 @@ impl Jobs {
             return Ok(length);
         }
         self.look_at_room().await?;
-        let mut encoded = EncodedResult::new(question, self.open(result).await?, OnFailure::Fail);
+        let mut encoded = self.encoded(question, result, OnFailure::Fail).await?;
         let mut file = self.store.create(path);
         while let Some(chunk) = encoded.next().await {
             self.store.write(&mut file, chunk?).await?;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{JobRequest, Step, after};
 use crate::client::Client;
+use crate::formats::Scratch;
 use crate::results::Store;
 use crate::settings::TapSettings;
 use crate::upload::{SpooledFile, Uploads};
@@ -32,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) catalog: Catalog,
     pub(crate) store: Arc<Store>,
     pub(crate) uploads: Arc<Uploads>,
+    /// Where rows are put aside while a result is encoded.
+    pub(crate) scratch: Scratch,
     pub(crate) settings: Arc<TapSettings>,
     pub(crate) clock: SharedClock,
     pub(crate) stopping: CancellationToken,
@@ -45,6 +48,7 @@ pub(crate) struct Jobs {
     pub(super) catalog: Catalog,
     pub(super) store: Arc<Store>,
     pub(super) uploads: Arc<Uploads>,
+    pub(super) scratch: Scratch,
     /// This process's name in leases.
     pub(super) runner: String,
     /// What runs in this process.
@@ -88,7 +92,7 @@ impl Counters {
 impl Jobs {
     /// The jobs of a catalog.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { service, catalog, store, uploads, settings, clock, stopping } = parts;
+        let Parts { service, catalog, store, uploads, scratch, settings, clock, stopping } = parts;
         Self {
             service,
             settings,
@@ -96,6 +100,7 @@ impl Jobs {
             catalog,
             store,
             uploads,
+            scratch,
             runner: uuid::Uuid::new_v4().simple().to_string(),
             running: Mutex::default(),
             wake: Notify::new(),

@@ -14,8 +14,8 @@ use tracing::Instrument;
 
 use super::jobs::{Counters, Jobs, Running};
 use crate::account::Account;
+use crate::formats::Header;
 use crate::parameters::Parameters;
-use crate::question::Question;
 use crate::results::{ArrowFileWriter, Room, Summary};
 use crate::upload::SpooledFile;
 
@@ -212,7 +212,7 @@ impl Jobs {
         };
         let files = job.uploads.iter().map(kept).collect();
         let parameters = Parameters::from_stored(job.parameters.clone(), files);
-        let question = Question::read(&parameters, &self.settings)?;
+        let question = self.question(job, &parameters)?;
         let uploads = self.uploads.of(&parameters).await?;
         self.look_at_room().await?;
         let request = QueryRequest { progress: Arc::clone(&counters.query), ..question.request(uploads) };
@@ -221,6 +221,8 @@ impl Jobs {
             // Metadata only: the query need not run.
             batches = futures::stream::empty().boxed();
         }
+        // A format that cannot hold these columns is refused now, not when the result is fetched.
+        question.output.format.writer(&schema, Header::default(), &self.scratch)?;
         let mut encoder = ArrowFileWriter::new(&schema)?;
         let mut file = self.store.create(path);
         while let Some(batch) = batches.next().await {

@@ -10,8 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use qserv_core::{Error, Result};
 
-use crate::cell::element_range;
-use crate::columns::{Block, Datatype, Length, ResultColumn, Values};
+use crate::columns::{Block, Datatype, Length, ResultColumn, Values, elements_of};
 
 /// Bytes of the element count before a cell of variable length.
 const COUNT_WIDTH: usize = 4;
@@ -46,13 +45,8 @@ impl BinaryRows {
     }
 
     /// Appends rows to the stream.
-    pub(super) fn put(
-        &mut self,
-        columns: &[ResultColumn],
-        block: &Block,
-        rows: Range<usize>,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
+    pub(super) fn put(&mut self, columns: &[ResultColumn], block: &Block, out: &mut Vec<u8>) -> Result<()> {
+        let rows = 0..block.rows;
         let before = self.raw.len();
         self.lay_out(columns, block, rows.clone())?;
         if self.null_style == NullStyle::Flags {
@@ -151,7 +145,7 @@ fn add_variable_widths(
 /// Elements of a cell that is not NULL.
 fn element_count(column: &ResultColumn, values: &Values, row: usize) -> Result<usize> {
     match values {
-        Values::List(array, _) => Ok(element_range(column, array, row)?.len()),
+        Values::List(array, _) => Ok(elements_of(column, array, row)?.len()),
         Values::Bytes(array) => Ok(array.value(row).len()),
         _ => {
             let text = values.text(row).unwrap_or_default();
@@ -264,7 +258,7 @@ fn put_list(
         }
         return Ok(());
     }
-    let range = element_range(column, array, row)?;
+    let range = elements_of(column, array, row)?;
     if column.length == Length::Any {
         put_count(range.len(), cursor, raw);
     }

@@ -8,17 +8,19 @@ use qserv_core::Error;
 use qserv_core::query::field_metadata;
 
 use super::*;
-use crate::columns::result_columns;
 
 fn written(serialization: Serialization, batch: &RecordBatch, ending: Ending<'_>) -> String {
-    let columns = result_columns(&batch.schema());
-    let block = Block::of(&columns, batch).unwrap();
-    let header = Header { query: "SELECT \"a\" < 1".to_owned(), warnings: vec!["mind the gap".to_owned()] };
-    let mut writer = VotableWriter::new(serialization, columns, header);
+    let header = Header {
+        query: "SELECT \"a\" < 1".to_owned(),
+        warnings: vec!["mind the gap".to_owned()],
+        asked_unix_ms: Some(1_893_553_445_000),
+        citation: Some("doi:10.5072/<1>".to_owned()),
+    };
+    let mut writer = VotableWriter::new(serialization, &batch.schema(), header);
     let mut out = Vec::new();
     writer.begin(&mut out);
-    for row in 0..block.rows {
-        writer.rows(&block, row..row + 1, &mut out).unwrap();
+    for row in 0..batch.num_rows() {
+        writer.rows(&batch.slice(row, 1), &mut out).unwrap();
     }
     writer.end(ending, &mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -27,9 +29,10 @@ fn written(serialization: Serialization, batch: &RecordBatch, ending: Ending<'_>
 fn batch() -> RecordBatch {
     let metadata = [
         (field_metadata::UNIT, "deg"),
-        (field_metadata::UCD, "pos.eq.ra"),
+        (field_metadata::UCD, "pos.eq.ra;meta.main"),
         (field_metadata::UTYPE, "a:b"),
         (field_metadata::DESCRIPTION, "Right <ascension>"),
+        (field_metadata::LINK, "https://sky.example/?ra=${ra}&n=${n}"),
     ];
     let metadata: HashMap<_, _> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let ascii = HashMap::from([(field_metadata::DATATYPE.to_owned(), "char".to_owned())]);
@@ -55,10 +58,16 @@ fn writes_tabledata() {
 <RESOURCE type="results">
 <INFO name="QUERY_STATUS" value="OK"/>
 <INFO name="QUERY" value="SELECT &quot;a&quot; &lt; 1"/>
+<INFO name="server_software" value="SOFTWARE"/>
+<INFO name="service_protocol" value="ivo://ivoa.net/std/TAP"/>
+<INFO name="request_date" value="2030-01-02T03:04:05.000Z"/>
+<INFO name="citation" value="doi:10.5072/&lt;1&gt;"/>
 <INFO name="warning" value="mind the gap"/>
+<COOSYS ID="icrs" system="ICRS"/>
 <TABLE name="result">
-<FIELD name="ra" datatype="double" unit="deg" ucd="pos.eq.ra" utype="a:b">
+<FIELD name="ra" datatype="double" unit="deg" ucd="pos.eq.ra;meta.main" utype="a:b" ref="icrs">
 <DESCRIPTION>Right &lt;ascension&gt;</DESCRIPTION>
+<LINK href="https://sky.example/?ra=${ra}&amp;n=${n}"/>
 </FIELD>
 <FIELD name="n" datatype="int"/>
 <FIELD name="name" datatype="char" arraysize="*"/>
@@ -70,11 +79,12 @@ fn writes_tabledata() {
 </TABLEDATA>
 </DATA>
 </TABLE>
+<INFO name="rows" value="2"/>
 <INFO name="QUERY_STATUS" value="OVERFLOW">MAXREC cut the result: the query has more rows than these</INFO>
 </RESOURCE>
 </VOTABLE>
 "#;
-    assert_eq!(written(Serialization::Tabledata, &batch(), Ending::Overflow), expected);
+    assert_eq!(written(Serialization::Tabledata, &batch(), Ending::Overflow), expected.replace("SOFTWARE", SOFTWARE));
 }
 
 #[test]
@@ -121,11 +131,9 @@ fn text_that_breaks_its_declaration_is_an_error_and_leaves_the_stream_whole() {
     let ascii = HashMap::from([(field_metadata::DATATYPE.to_owned(), "char".to_owned())]);
     let schema = Arc::new(Schema::new(vec![Field::new("name", DataType::Utf8, true).with_metadata(ascii)]));
     let batch = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(vec!["Å"]))]).unwrap();
-    let columns = result_columns(&batch.schema());
-    let block = Block::of(&columns, &batch).unwrap();
-    let mut writer = VotableWriter::new(Serialization::Binary2, columns, Header::default());
+    let mut writer = VotableWriter::new(Serialization::Binary2, &batch.schema(), Header::default());
     let mut out = Vec::new();
-    let error = writer.rows(&block, 0..1, &mut out).unwrap_err();
+    let error = writer.rows(&batch, &mut out).unwrap_err();
     assert!(error.to_string().contains("unicode"), "{error}");
     assert!(out.is_empty());
     assert!(written(Serialization::Tabledata, &batch, Ending::Whole).contains("<TD>Å</TD>"));

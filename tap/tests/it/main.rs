@@ -5,9 +5,12 @@
 mod asynchronous;
 mod decode;
 mod fake;
+mod fits;
+mod formats;
 mod restarts;
 mod round_trip;
 mod streaming;
 mod synchronous;
+mod text;
 mod uploads;
 mod vosi;

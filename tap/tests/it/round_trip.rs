@@ -1,4 +1,5 @@
-//! Random batches, written and read back by a reader of our own: every value comes back, to the bit.
+//! Random batches, written in each format and read back by a reader that shares nothing with the writer: every value comes back, to the
+//! bit, but for what the format has no word for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,13 +8,17 @@ use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
     LargeStringArray, ListArray, StringArray, StringViewArray, TimestampMicrosecondArray, UInt64Array,
 };
+use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
+use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use qserv_core::query::field_metadata;
 
-use crate::decode::{Cell, decode};
-use crate::fake::{Answer, FakeService, serve};
+use crate::decode::{self, Cell, decode};
+use crate::fake::{Answer, FakeService, Reply, serve};
+use crate::{fits, text};
 
 /// One row: a value of each type, or NULL.
 #[derive(Debug, Clone)]
@@ -133,8 +138,8 @@ fn batch(rows: &[Row]) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields())), columns).unwrap()
 }
 
-/// What a reader must see. TABLEDATA has no way to tell an empty value from none, nor an array of NaN.
-fn cells(row: &Row, is_tabledata: bool) -> Vec<Cell> {
+/// What a reader must see: the values themselves, as every format that has a word for all of them gives them.
+fn cells(row: &Row) -> Vec<Cell> {
     fn cell<T>(value: Option<T>, make: impl Fn(T) -> Cell) -> Cell {
         value.map_or(Cell::Null, make)
     }
@@ -150,7 +155,7 @@ fn cells(row: &Row, is_tabledata: bool) -> Vec<Cell> {
         };
         Cell::Text(chrono::DateTime::from_timestamp_micros(micros).unwrap().format(format).to_string())
     };
-    let cells = vec![
+    vec![
         cell(row.boolean, Cell::Boolean),
         integer(row.byte.map(i64::from)),
         integer(row.short.map(i64::from)),
@@ -165,20 +170,65 @@ fn cells(row: &Row, is_tabledata: bool) -> Vec<Cell> {
         text(&row.ascii),
         cell(row.bytes.clone(), Cell::Bytes),
         cell(row.micros, moment),
-        match row.point {
-            None if is_tabledata => Cell::Array(vec![Cell::Double(f64::NAN); 2]),
-            point => cell(point, |(a, b)| doubles(vec![a, b])),
-        },
+        cell(row.point, |(a, b)| doubles(vec![a, b])),
         cell(row.polygon.clone(), doubles),
         Cell::Integer(row.required),
-    ];
-    let is_empty = |cell: &Cell| match cell {
+    ]
+}
+
+/// What a format makes of a value that it has no word for.
+fn seen(format: &str, field: &Field, cell: Cell) -> Cell {
+    let is_empty = match &cell {
         Cell::Text(text) => text.is_empty(),
         Cell::Bytes(bytes) => bytes.is_empty(),
         Cell::Array(elements) => elements.is_empty(),
         _ => false,
     };
-    cells.into_iter().map(|cell| if is_tabledata && is_empty(&cell) { Cell::Null } else { cell }).collect()
+    match (format, cell) {
+        // No array of two NaN beside NULL.
+        ("votable/td" | "fits", Cell::Null) if field.name() == "point" => Cell::Array(vec![Cell::Double(f64::NAN); 2]),
+        ("fits", Cell::Null) if field.data_type() == &DataType::Float32 => Cell::Float(f32::NAN),
+        ("fits", Cell::Null) if field.data_type() == &DataType::Float64 => Cell::Double(f64::NAN),
+        ("votable/td" | "fits", _) if is_empty => Cell::Null,
+        // Text can be empty, other values cannot.
+        ("csv" | "tsv", Cell::Bytes(_) | Cell::Array(_)) if is_empty => Cell::Null,
+        ("json", Cell::Float(value)) if !value.is_finite() => Cell::Null,
+        ("json", Cell::Double(value)) if !value.is_finite() => Cell::Null,
+        ("json", Cell::Array(elements)) => {
+            Cell::Array(elements.into_iter().map(|element| seen(format, field, element)).collect())
+        }
+        (_, cell) => cell,
+    }
+}
+
+/// The rows of an answer in one of the formats that have VOTable's types.
+fn read(format: &str, reply: &Reply, described: &[decode::Field]) -> Vec<Vec<Cell>> {
+    match format {
+        "fits" => fits::read(&reply.bytes).rows,
+        "json" => text::json(&reply.text).1,
+        "csv" | "tsv" => {
+            let lines = text::lines(&reply.text, if format == "csv" { ',' } else { '\t' });
+            let names: Vec<_> = described.iter().map(|field| Some(field.name.clone())).collect();
+            assert_eq!(lines[0], names);
+            let row = |line: &Vec<Option<String>>| {
+                described.iter().zip(line).map(|(field, cell)| text::parse(field, cell.as_deref())).collect()
+            };
+            lines[1..].iter().map(row).collect()
+        }
+        _ => decode(&reply.text).rows,
+    }
+}
+
+/// The batches of an answer in one of the formats that have Arrow's types.
+fn read_batches(format: &str, reply: &Reply) -> RecordBatch {
+    let (schema, batches): (_, Vec<RecordBatch>) = if format == "parquet" {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(reply.bytes.clone()).unwrap();
+        (reader.schema().clone(), reader.build().unwrap().map(Result::unwrap).collect())
+    } else {
+        let reader = StreamReader::try_new(reply.bytes.as_ref(), None).unwrap();
+        (reader.schema(), reader.map(Result::unwrap).collect())
+    };
+    concat_batches(&schema, &batches).unwrap()
 }
 
 proptest! {
@@ -189,17 +239,28 @@ proptest! {
         // A slice, so that offsets and null bits do not begin at zero.
         let batches = vec![batch(&first), batch(&second).slice(1, second.len() - 1)];
         let expected: Vec<&Row> = first.iter().chain(&second[1..]).collect();
-        let server = serve(FakeService::new([("q", Answer::Batches(batches))]));
-        for format in ["votable/b2", "votable/td"] {
+        let server = serve(FakeService::new([("q", Answer::Batches(batches.clone()))]));
+        let described = decode(&runtime.block_on(server.ask("q", &[])).text).fields;
+        for format in ["votable/b2", "votable/td", "csv", "tsv", "fits", "json"] {
             let reply = runtime.block_on(server.ask("q", &[("FORMAT", format)]));
-            let document = decode(&reply.text);
-            prop_assert_eq!(document.statuses(), ["OK"]);
-            prop_assert_eq!(document.rows.len(), expected.len());
-            for (row, expected) in document.rows.iter().zip(&expected) {
-                let expected = cells(expected, format == "votable/td");
-                for ((field, read), expected) in document.fields.iter().zip(row).zip(&expected) {
-                    prop_assert!(read.same(expected), "{} in {format}: {read:?} is not {expected:?}", field.name);
+            let rows = read(format, &reply, &described);
+            prop_assert_eq!(rows.len(), expected.len());
+            for (row, expected) in rows.iter().zip(&expected) {
+                for ((field, read), expected) in fields().iter().zip(row).zip(cells(expected)) {
+                    let expected = seen(format, field, expected);
+                    prop_assert!(read.same(&expected), "{} in {format}: {read:?} is not {expected:?}", field.name());
                 }
+            }
+        }
+        let expected = concat_batches(&batches[0].schema(), &batches).unwrap();
+        for format in ["parquet", "arrow"] {
+            let read = read_batches(format, &runtime.block_on(server.ask("q", &[("FORMAT", format)])));
+            for (field, (read, expected)) in fields().iter().zip(read.columns().iter().zip(expected.columns())) {
+                let expected = match field.data_type() {
+                    DataType::Utf8View => cast(expected, &DataType::Utf8).unwrap(),
+                    _ => expected.clone(),
+                };
+                prop_assert_eq!(read, &expected, "{} in {}", field.name(), format);
             }
         }
     }

@@ -18,9 +18,15 @@ async fn listen(server: &Server) -> (JoinSet<()>, std::net::SocketAddr) {
 }
 
 async fn ask(address: std::net::SocketAddr, query: &str) -> TcpStream {
+    ask_for(address, query, "csv", "identity").await
+}
+
+async fn ask_for(address: std::net::SocketAddr, query: &str, format: &str, coding: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let parameters = encoded(&[("QUERY", query), ("LANG", "ADQL"), ("FORMAT", "csv")]);
-    let request = format!("GET /tap/sync?{parameters} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let parameters = encoded(&[("QUERY", query), ("LANG", "ADQL"), ("FORMAT", format)]);
+    let request = format!(
+        "GET /tap/sync?{parameters} HTTP/1.1\r\nHost: {address}\r\nAccept-Encoding: {coding}\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
@@ -93,14 +99,26 @@ async fn a_failed_csv_has_no_good_end() {
 /// A result without an end can only be served if it is never held whole.
 #[tokio::test]
 async fn an_endless_result_is_served_until_its_client_leaves() {
-    let server = serve(FakeService::new([("endless", Answer::Endless(numbers(0, 8192)))]));
-    let (_tasks, address) = listen(&server).await;
-    let mut stream = ask(address, "endless").await;
-    let mut buffer = vec![0; 1 << 16];
-    let mut left: usize = 16 << 20;
-    while left > 0 {
-        left = left.saturating_sub(stream.read(&mut buffer).await.unwrap());
+    for (format, coding) in [
+        ("csv", "identity"),
+        ("csv", "gzip"),
+        ("votable/b2", "zstd"),
+        ("votable/td", "identity"),
+        ("json", "identity"),
+        ("parquet", "gzip"),
+        ("arrow", "identity"),
+    ] {
+        let server = serve(FakeService::new([("endless", Answer::Endless(numbers(0, 8192)))]));
+        let (_tasks, address) = listen(&server).await;
+        let mut stream = ask_for(address, "endless", format, coding).await;
+        let mut buffer = vec![0; 1 << 16];
+        let mut left: usize = 2 << 20;
+        while left > 0 {
+            let read = stream.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "{format} ended");
+            left = left.saturating_sub(read);
+        }
+        drop(stream);
+        server.service.all_cancelled().await;
     }
-    drop(stream);
-    server.service.all_cancelled().await;
 }

@@ -72,7 +72,7 @@ async fn maxrec_cuts_and_says_so() {
     let server = serve(service());
     let cut = decode(&server.ask(QUERY, &[("MAXREC", "4")]).await.text);
     assert_eq!((cut.rows.len(), cut.statuses()), (4, vec!["OK", "OVERFLOW"]));
-    assert_eq!(cut.infos_behind, 1);
+    assert_eq!(cut.infos_behind, 2, "the number of rows, and the status");
     let whole = decode(&server.ask(QUERY, &[("MAXREC", "5")]).await.text);
     assert_eq!((whole.rows.len(), whole.statuses()), (5, vec!["OK"]));
     let metadata = decode(&server.ask(QUERY, &[("MAXREC", "0")]).await.text);

@@ -5,15 +5,21 @@
 //! blanks between their elements. Neither format can say that a result was cut by MAXREC or that it failed half way: the first is not
 //! marked, the second ends the body before its end, so that no client takes it for whole.
 
-use std::ops::Range;
-
+use arrow::record_batch::RecordBatch;
 use qserv_core::{Error, Result};
 
+use super::{Ending, ResultWriter};
 use crate::cell::{self, Spelling};
 use crate::columns::{Block, ResultColumn};
-use crate::formats::{Ending, ResultWriter};
 
-const SPELLING: Spelling = Spelling { infinity: "Infinity", minus_infinity: "-Infinity", bytes_are_numbers: false };
+const SPELLING: Spelling = Spelling {
+    nan: "NaN",
+    infinity: "Infinity",
+    minus_infinity: "-Infinity",
+    bytes_are_numbers: false,
+    array: ["", " ", ""],
+    null_element: None,
+};
 
 /// Writes delimited text.
 pub(crate) struct DelimitedWriter {
@@ -61,18 +67,15 @@ impl ResultWriter for DelimitedWriter {
         out.extend_from_slice(self.line_end);
     }
 
-    fn rows(&mut self, block: &Block, rows: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
-        for row in rows {
-            for (index, (column, values)) in self.columns.iter().zip(&block.columns).enumerate() {
+    fn rows(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+        let block = Block::of(&self.columns, batch)?;
+        for row in 0..block.rows {
+            for (index, (column, values, is_null)) in block.cells(&self.columns, row).enumerate() {
                 if index > 0 {
                     out.push(self.delimiter);
                 }
-                if values.is_null(row) {
-                    continue;
-                }
-                match values.text(row) {
-                    Some(text) => self.put_text(text, out),
-                    None => cell::put(column, values, row, SPELLING, out)?,
+                if !is_null {
+                    cell::put(column, values, row, &SPELLING, |text, out| self.put_text(text, out), out)?;
                 }
             }
             out.extend_from_slice(self.line_end);
@@ -83,11 +86,14 @@ impl ResultWriter for DelimitedWriter {
     fn end(&mut self, ending: Ending<'_>, _out: &mut Vec<u8>) -> Result<()> {
         match ending {
             Ending::Whole | Ending::Overflow => Ok(()),
-            Ending::Failed(error) => {
-                Err(Error::new(error.kind(), "the query failed after its first rows").with("cause", error))
-            }
+            Ending::Failed(error) => Err(broken_off(error)),
         }
     }
+}
+
+/// The error of a result that failed after its first rows, in a format that has no way to say so.
+pub(super) fn broken_off(error: &Error) -> Error {
+    Error::new(error.kind(), "the query failed after its first rows").with("cause", error)
 }
 
 #[cfg(test)]
@@ -102,11 +108,10 @@ mod tests {
 
     fn written(make: fn(Vec<ResultColumn>) -> DelimitedWriter, batch: &RecordBatch) -> String {
         let columns = result_columns(&batch.schema());
-        let block = Block::of(&columns, batch).unwrap();
         let mut writer = make(columns);
         let mut out = Vec::new();
         writer.begin(&mut out);
-        writer.rows(&block, 0..block.rows, &mut out).unwrap();
+        writer.rows(batch, &mut out).unwrap();
         writer.end(Ending::Whole, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
