@@ -37,8 +37,7 @@ impl Jobs {
     /// `NotFound` if the job has no result, `Invalid` for a format that is not known, and those of reading it.
     pub(super) async fn fetch(&self, job: &Job, parameters: &Parameters, headers: &HeaderMap) -> Result<Response> {
         let result = job.result.as_ref().ok_or_else(|| no_result(job))?;
-        let mut question =
-            self.question(job, &Parameters::from_stored(job.parameters.clone(), Vec::new()))?;
+        let mut question = self.question(job, &Parameters::from_stored(job.parameters.clone(), Vec::new()))?;
         let own = question.output;
         let asked = match parameters.one("RESPONSEFORMAT")? {
             Some(format) => Some(format),

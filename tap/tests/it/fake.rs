@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll};
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use axum::Router;
@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use qserv_core::catalog::{Catalog, Snapshot, SnapshotId};
 use qserv_core::clock::Clock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService};
-use qserv_core::upload::{TableReader, TableRows, UploadFile};
+use qserv_core::upload::{TableReader, TableRows, Upload, UploadFile};
 use qserv_core::{Error, ErrorKind, Result};
 use qserv_tap::{Parts, TapService, TapSettings};
 use tokio::runtime::{Handle, Runtime};
@@ -47,6 +47,8 @@ pub(crate) struct FakeService {
     answers: HashMap<&'static str, Answer>,
     snapshot: Result<Arc<Snapshot>, ErrorKind>,
     pub(crate) requests: Mutex<Vec<QueryRequest>>,
+    /// The tables of the last request, read when it came: a job's are gone once it has run.
+    pub(crate) uploads: Mutex<Vec<(String, Result<Vec<i64>, String>)>>,
     /// Streams that are alive.
     pub(crate) alive: watch::Sender<usize>,
 }
@@ -58,6 +60,7 @@ impl FakeService {
             answers: answers.into_iter().collect(),
             snapshot: Ok(Arc::new(snapshot)),
             requests: Mutex::default(),
+            uploads: Mutex::default(),
             alive: watch::Sender::new(0),
         }
     }
@@ -81,6 +84,11 @@ impl FakeService {
 #[async_trait]
 impl QueryService for FakeService {
     async fn query(&self, request: QueryRequest) -> Result<QueryResult> {
+        let uploads = request
+            .uploads
+            .iter()
+            .map(|upload| (upload.name().to_owned(), read(upload).map_err(|error| error.to_string())));
+        *self.uploads.lock().unwrap() = uploads.collect();
         self.requests.lock().unwrap().push(request.clone());
         let answer = self.answers.get(request.text.as_str()).ok_or_else(|| Error::not_found("no such table"))?;
         let (schema, batches): (SchemaRef, BoxStream<'static, Result<RecordBatch>>) = match answer {
@@ -122,6 +130,15 @@ impl QueryService for FakeService {
     async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         self.snapshot.clone().map_err(|kind| Error::new(kind, "the catalog does not answer"))
     }
+}
+
+/// The numbers of an uploaded table of one column.
+fn read(upload: &Upload) -> Result<Vec<i64>> {
+    let mut numbers = Vec::new();
+    for batch in upload.table().open()?.batches {
+        numbers.extend_from_slice(batch?.column(0).as_primitive::<Int64Type>().values());
+    }
+    Ok(numbers)
 }
 
 /// Cuts rows as `max_rows` asks, and counts itself.

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode, header};
@@ -40,13 +38,8 @@ async fn send(server: &Server, path: &str, body: impl Into<Body>) -> Reply {
 
 /// The tables of the last request, each as its name and its numbers.
 fn received(server: &Server) -> Vec<(String, Vec<i64>)> {
-    let requests = server.service.requests.lock().unwrap();
-    let uploads = requests.last().unwrap().uploads.iter().map(|upload| {
-        let batches = upload.table().open().unwrap().batches.map(Result::unwrap);
-        let numbers = batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
-        (upload.name().to_owned(), numbers.collect())
-    });
-    uploads.collect()
+    let uploads = server.service.uploads.lock().unwrap();
+    uploads.iter().map(|(name, numbers)| (name.clone(), numbers.clone().unwrap())).collect()
 }
 
 /// Uploads of requests, and those that jobs keep.
