@@ -116,14 +116,13 @@ impl JobRequest {
                 job.phase = JobPhase::Queued;
                 job.queued_unix_ms = Some(now_unix_ms);
             }
-            // To end what has ended does no harm.
-            Some(Step::Abort) => {
-                if job.phase.is_active() {
-                    job.phase = JobPhase::Aborted;
-                    job.ended_unix_ms = Some(now_unix_ms);
-                    job.uploads.clear();
-                }
+            Some(Step::Abort) if job.phase.is_active() => {
+                job.phase = JobPhase::Aborted;
+                job.ended_unix_ms = Some(now_unix_ms);
+                job.uploads.clear();
             }
+            // To end what has ended does no harm.
+            Some(Step::Abort) => {}
         }
         Ok(())
     }

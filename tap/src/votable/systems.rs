@@ -36,7 +36,7 @@ pub(super) struct Systems(Vec<Option<System>>);
 
 impl Systems {
     pub(super) fn of(columns: &[ResultColumn]) -> Self {
-        Self(columns.iter().map(|column| System::of(column)).collect())
+        Self(columns.iter().map(System::of).collect())
     }
 
     /// The ID to which each column refers.

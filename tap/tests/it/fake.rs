@@ -27,6 +27,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+/// The name of an uploaded table, and its numbers or why it cannot be read.
+pub(crate) type Received = (String, Result<Vec<i64>, String>);
+
 /// What the service does with a query.
 pub(crate) enum Answer {
     /// All batches at once.
@@ -48,7 +51,7 @@ pub(crate) struct FakeService {
     snapshot: Result<Arc<Snapshot>, ErrorKind>,
     pub(crate) requests: Mutex<Vec<QueryRequest>>,
     /// The tables of the last request, read when it came: a job's are gone once it has run.
-    pub(crate) uploads: Mutex<Vec<(String, Result<Vec<i64>, String>)>>,
+    pub(crate) uploads: Mutex<Vec<Received>>,
     /// Streams that are alive.
     pub(crate) alive: watch::Sender<usize>,
 }
