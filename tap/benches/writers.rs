@@ -27,12 +27,12 @@ use axum::http::{Request, StatusCode, header};
 use base64::Engine;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::StreamExt;
-use qserv_core::catalog::{Snapshot, SnapshotId};
+use qserv_core::catalog::{Catalog, Snapshot, SnapshotId};
 use qserv_core::clock::SystemClock;
 use qserv_core::query::{QueryRequest, QueryResult, QueryService};
 use qserv_core::upload::{TableReader, TableRows, UploadFile};
 use qserv_core::{Error, Result};
-use qserv_tap::{TapSettings, router};
+use qserv_tap::{Parts, TapService, TapSettings};
 use tower::ServiceExt;
 
 const ROWS: usize = 100_000;
@@ -186,8 +186,19 @@ fn least_binary(batches: &[RecordBatch]) -> usize {
 fn writers(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let settings = TapSettings { scratch_dir: scratch.path().to_owned(), ..TapSettings::default() };
-    let router = router(Arc::new(Rows(batches())), settings, Arc::new(SystemClock), Arc::new(NoFiles));
+    let settings = TapSettings {
+        scratch_dir: scratch.path().join("scratch"),
+        results_dir: scratch.path().join("results"),
+        ..TapSettings::default()
+    };
+    let parts = Parts {
+        service: Arc::new(Rows(batches())),
+        catalog: runtime.block_on(Catalog::open("sqlite::memory:")).unwrap(),
+        tables: Arc::new(NoFiles),
+        clock: Arc::new(SystemClock),
+        is_alone: true,
+    };
+    let router = TapService::new(parts, settings).unwrap().router();
     for format in FORMATS {
         println!("{format}: {} bytes", runtime.block_on(fetch(&router, format, "identity")));
     }
