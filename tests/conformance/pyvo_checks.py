@@ -1,6 +1,7 @@
 """pyvo as an astronomer uses it."""
 
 import functools
+import re
 import threading
 import time
 import warnings
@@ -256,6 +257,11 @@ def check_progress(sky):
         job.delete()
 
 
+def without_date(document):
+    """The document without the moment at which its query was asked."""
+    return re.sub(rb'<INFO name="request_date" value="[^"]*"/>\n?', b"", document)
+
+
 def check_result_in_any_format(sky):
     """a job's result is fetched in any format, whole and in parts"""
     text = "SELECT objectId, coord_ra, refBand FROM demo.Object ORDER BY objectId"
@@ -269,7 +275,7 @@ def check_result_in_any_format(sky):
             stored = requests.get(url, params={"RESPONSEFORMAT": response_format}, timeout=60)
             synchronous, content_type = sky.fetch(text, FORMAT=response_format)
             assert stored.headers["Content-Type"] == content_type
-            assert stored.content == synchronous, response_format
+            assert without_date(stored.content) == without_date(synchronous), response_format
         whole = requests.get(url, timeout=60)
         assert whole.headers["Accept-Ranges"] == "bytes"
         part = requests.get(url, headers={"Range": "bytes=100-", "If-Range": whole.headers["ETag"]}, timeout=60)
