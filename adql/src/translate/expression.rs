@@ -298,7 +298,8 @@ impl Translator<'_, '_, '_, '_> {
         };
         if let Some(class) = class {
             for (value, span) in &values {
-                if !class.goes_with(value.class) && !(class == TypeClass::Timestamp && is_moment(value)) {
+                let fits = class.goes_with(value.class) || class == TypeClass::Timestamp && is_moment(value);
+                if !fits {
                     let message = format!(
                         "the values of {what} are of one type, and {} and {} are not",
                         class.noun(),

@@ -28,9 +28,8 @@ pub(super) fn is_predicate(term: &Expr) -> bool {
             // With columns of the outer row, NULLs are those of this row's answer only, which an anti join does not tell apart.
             let is_anti = negated != *not_in;
             let is_correlated = names_outer_rows(&subquery.subquery);
-            !(is_anti && is_correlated)
-                && !holds_foreign(expr, Place::Condition)
-                && (!is_correlated || filters_alone(&subquery.subquery, true))
+            let is_join = !is_correlated || !is_anti && filters_alone(&subquery.subquery, true);
+            is_join && !holds_foreign(expr, Place::Condition)
         }
         _ => false,
     }
