@@ -23,6 +23,7 @@ use qserv_engine::placement::{LiveWorker, MAX_GROUPS};
 use qserv_engine::restrict::{Overlap, Restricted, Surroundings, restrict};
 use qserv_engine::session;
 use qserv_engine::spatial::{is_exposed_overlap, replace_nested_loops};
+use qserv_engine::subqueries::join_subqueries;
 
 use crate::schema::{CATALOG, NO_SCHEMA, catalogs, with_schema};
 use crate::subqueries;
@@ -129,6 +130,7 @@ impl Planner {
         let (statement, output) = translate::translate(text, &prepared.names)?;
         let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
         let logical = prepared.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let logical = join_subqueries(logical).map_err(from_datafusion)?;
         let logical = self.evaluate_subqueries(prepared, live, logical, 0).await?;
         let logical = match max_rows {
             // One row more tells whether the result was cut.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
+use qserv_engine::subqueries::names_outer_rows;
 
 /// Most sub-queries of one query that are run ahead.
 const MAX_SUBQUERIES: usize = 64;
@@ -20,7 +21,7 @@ pub(crate) fn innermost(plan: &LogicalPlan) -> Result<Vec<Subquery>> {
         node.apply_expressions(|expr| {
             expr.apply(|part| {
                 if let Expr::ScalarSubquery(subquery) = part
-                    && is_independent(subquery)?
+                    && !names_outer_rows(&subquery.subquery)
                     && found.len() < MAX_SUBQUERIES
                     && !found.contains(subquery)
                 {
@@ -62,32 +63,13 @@ pub(crate) fn replace(plan: LogicalPlan, values: &HashMap<Subquery, ScalarValue>
     Ok(replaced.data)
 }
 
-fn is_independent(subquery: &Subquery) -> Result<bool> {
-    if !subquery.outer_ref_columns.is_empty() {
-        return Ok(false);
-    }
-    // A sub-query inside it may still refer to a row further out.
-    let mut independent = true;
-    subquery.subquery.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|part| {
-                if matches!(part, Expr::OuterReferenceColumn(..)) {
-                    independent = false;
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-    })?;
-    Ok(independent)
-}
-
 fn holds_value_subquery(plan: &LogicalPlan) -> Result<bool> {
     let mut holds = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|part| {
                 if let Expr::ScalarSubquery(subquery) = part
-                    && is_independent(subquery)?
+                    && !names_outer_rows(&subquery.subquery)
                 {
                     holds = true;
                 }

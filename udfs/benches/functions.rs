@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::common::DFSchema;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -114,6 +115,18 @@ const AGGREGATES: &[(&str, &str, &str)] = &[
     ("string_agg", "plain", "string_agg(name, ',')"),
 ];
 
+/// Arithmetic, planned by our rules and by DataFusion's alone.
+const ARITHMETIC: &[(&str, &str)] = &[
+    ("whole sum", "cell + 7"),
+    ("whole product", "cell * 3"),
+    ("whole quotient", "cell / (cell % 1000)"),
+    ("quotient by a constant", "flux / 3.5"),
+    ("quotient by a column", "flux / decl"),
+    ("sums and products of doubles", "ra * 2.0 + decl - flux"),
+    ("cast that may fail", "CAST(flux AS INTEGER)"),
+    ("cast that cannot fail", "CAST(cell AS DOUBLE)"),
+];
+
 /// Positions over the whole sky and fluxes, a tenth of them not positive, by a multiplicative sequence; and cells, times and
 /// texts made of them.
 fn batch() -> RecordBatch {
@@ -200,5 +213,36 @@ fn aggregates(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, functions, aggregates);
+fn arithmetic(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let session = |ours: bool| {
+        let config = SessionConfig::new().with_target_partitions(1);
+        let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
+        if ours {
+            builder.scalar_functions().get_or_insert_default().extend(qserv_udfs::arithmetic::functions());
+            *builder.analyzer() = Some(qserv_udfs::arithmetic::analyzer());
+        }
+        let session = SessionContext::new_with_state(builder.build());
+        session.register_batch("rows", batch()).expect("a table");
+        session
+    };
+    let sessions = [("ours", session(true)), ("plain", session(false))];
+    for (group, sql) in ARITHMETIC {
+        let mut group = criterion.benchmark_group(*group);
+        group.throughput(Throughput::Elements(ROWS as u64)).sample_size(10);
+        // One column is left of the rows, so that the arithmetic is most of the work.
+        let sql = format!("SELECT MAX({sql}) FROM rows WHERE cell % 1000 <> 0");
+        for (name, session) in &sessions {
+            group.bench_function(*name, |bencher| {
+                bencher.iter(|| {
+                    let found = runtime.block_on(async { session.sql(&sql).await?.collect().await });
+                    black_box(found.expect(&sql));
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, functions, aggregates, arithmetic);
 criterion_main!(benches);

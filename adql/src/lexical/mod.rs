@@ -1,6 +1,7 @@
 //! From text to tokens: sqlparser's tokenizer under our dialect, minus blanks and comments.
 
 mod dialect;
+mod signs;
 mod words;
 
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
@@ -22,6 +23,7 @@ pub(crate) fn tokens(text: &str, options: &Options, report: &mut Report<'_>) -> 
         report.fault(at(Location::new(1, 1)), message);
         return None;
     }
+    let text = &*signs::plain(text, report);
     let all = match Tokenizer::new(&AdqlDialect, text).tokenize_with_location() {
         Ok(all) => all,
         Err(error) => {

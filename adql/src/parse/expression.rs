@@ -46,6 +46,12 @@ impl Parser<'_> {
             } else if let Some((operator, its_rank)) = self.arithmetic_operator()
                 && lowest <= its_rank
             {
+                if self.is_word(0, "MOD") {
+                    self.liberty(
+                        self.span(),
+                        "MOD stands in front of its arguments in ADQL: MOD(x, y); or write x % y",
+                    );
+                }
                 self.advance();
                 let right = self.ranked(its_rank + 1)?;
                 let start = left.span;
@@ -101,6 +107,7 @@ impl Parser<'_> {
             Token::Word(_) if self.is_word(0, "DIV") && self.begins_operand(1) => {
                 (Operator::IntegerDivide, rank::PRODUCT)
             }
+            Token::Word(_) if self.is_word(0, "MOD") && self.begins_operand(1) => (Operator::Modulo, rank::PRODUCT),
             _ => return None,
         })
     }

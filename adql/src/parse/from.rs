@@ -35,7 +35,7 @@ impl Parser<'_> {
         Ok(Joined { first, joins })
     }
 
-    fn join(&mut self, mut kind: JoinKind, natural: bool, span: Span) -> Parsed<Join> {
+    fn join(&mut self, kind: JoinKind, natural: bool, span: Span) -> Parsed<Join> {
         let mut relation = self.relation()?;
         if natural || kind == JoinKind::Cross {
             if self.is_any_word(0, &["ON", "USING"]) {
@@ -54,15 +54,9 @@ impl Parser<'_> {
             JoinCondition::On(self.expression()?)
         } else if self.accept("USING") {
             JoinCondition::Using(self.name_list("column name")?)
-        } else if kind == JoinKind::Inner {
-            self.liberty(
-                span,
-                "a join needs ON or USING unless it is NATURAL; without, each row meets every other, as with CROSS JOIN",
-            );
-            kind = JoinKind::Cross;
-            JoinCondition::None
         } else {
-            return Err(self.unexpected());
+            // The grammar has the condition in brackets: it may be left out.
+            JoinCondition::None
         };
         Ok(Join { kind, relation, condition, span })
     }

@@ -13,9 +13,9 @@ use crate::functions;
 #[rustfmt::skip]
 const SAME_ARGUMENTS: &[(&str, &str)] = &[
     ("ATN2", "ATAN2"), ("COUNT_BIG", "COUNT"), ("IFNULL", "COALESCE"), ("ISNULL", "COALESCE"), ("LCASE", "LOWER"),
-    ("LEN", "CHAR_LENGTH"), ("MID", "SUBSTRING"), ("NVL", "COALESCE"), ("Q3C_DIST", "DISTANCE"), ("RANDOM", "RAND"),
+    ("LEN", "CHAR_LENGTH"), ("LOWERCASE", "LOWER"), ("MID", "SUBSTRING"), ("NVL", "COALESCE"), ("Q3C_DIST", "DISTANCE"), ("RANDOM", "RAND"),
     ("STD", "STDDEV_POP"), ("STDEV", "STDDEV_SAMP"), ("STDEVP", "STDDEV_POP"), ("TRUNC", "TRUNCATE"),
-    ("UCASE", "UPPER"), ("VAR", "VAR_SAMP"), ("VARP", "VAR_POP"),
+    ("UCASE", "UPPER"), ("UPPERCASE", "UPPER"), ("VAR", "VAR_SAMP"), ("VARP", "VAR_POP"),
 ];
 
 /// The present moment, as it is asked for.
@@ -102,6 +102,10 @@ impl Parser<'_> {
                 }
                 _ => return Ok(Err(Vec::new())),
             },
+            // The IVOA's name of it, where the service has that.
+            ("STRING_AGG" | "GROUP_CONCAT" | "LISTAGG", 2) if self.declares("ivo_string_agg") => {
+                (call_of("ivo_string_agg", list.collect(), start), "IVO_STRING_AGG(text, delimiter)".to_owned())
+            }
             ("SQUARE", 1) => {
                 let two = self.node(ExprKind::Number("2".to_owned()), start)?;
                 (call_of("POWER", list.chain([two]).collect(), start), "POWER(x, 2)".to_owned())

@@ -93,7 +93,7 @@ fn one_form() {
             "SELECT a FROM t WHERE EXISTS (u JOIN v USING (a))",
             "SELECT a FROM t WHERE EXISTS (SELECT * FROM u JOIN v USING (a))",
         ),
-        ("SELECT 1 FROM t JOIN u JOIN v", "SELECT 1 FROM t CROSS JOIN (u CROSS JOIN v)"),
+        ("SELECT 1 FROM t JOIN u JOIN v", "SELECT 1 FROM t JOIN (u JOIN v)"),
         (
             "SELECT 1 FROM t WHERE EXISTS ((t JOIN u USING (a)) x JOIN v USING (a))",
             "SELECT 1 FROM t WHERE EXISTS (SELECT * FROM (SELECT * FROM t JOIN u USING (a)) AS x JOIN v USING (a))",

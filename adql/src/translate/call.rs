@@ -8,6 +8,7 @@ use sqlparser::tokenizer::Span;
 
 use super::expression::as_text;
 use super::query::order_item;
+use super::truth::is_moment;
 use super::value::Value;
 use super::{Translator, sql};
 use crate::ast::{Call, Expr, Frame, FrameBound, FrameUnit, Window};
@@ -253,7 +254,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
         self.check_field(arguments);
         let mut values: Vec<Value> = arguments.iter().map(|argument| self.expr(argument).plain()).collect();
         if let (Some(value), Some(argument)) = (values.get_mut(1), arguments.get(1)) {
-            if value.class == TypeClass::Text {
+            if argument.as_text().is_some_and(|text| !is_moment(text)) {
+                let problem = crate::report::Problem::new(argument.span, "EXTRACT takes a timestamp, and this is none");
+                self.report.problem(problem.expecting(["'2025-01-31T23:59:59'"]));
+            } else if value.class == TypeClass::Text {
                 let timestamp = DataType::Timestamp(Some(6), TimezoneInfo::None);
                 value.sql = sql::cast(std::mem::replace(&mut value.sql, sql::null()), timestamp);
             } else if !matches!(value.class, TypeClass::Timestamp | TypeClass::Other) {

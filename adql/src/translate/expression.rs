@@ -1,10 +1,11 @@
 //! Expressions, one small function a kind: the frames of a deep expression must fit a small stack.
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
-use sqlparser::ast::{BinaryOperator, CaseWhen, DataType, Expr as SqlExpr, UnaryOperator};
+use sqlparser::ast::{BinaryOperator, CaseWhen, DataType, Expr as SqlExpr, UnaryOperator, Value as SqlValue};
 use sqlparser::tokenizer::Span;
 
 use super::query::common_class;
+use super::truth::is_moment as moment;
 use super::value::Value;
 use super::{Translator, sql};
 use crate::ast::{Expr, ExprKind, Operator, Query};
@@ -119,7 +120,11 @@ impl<'q> Translator<'q, '_, '_, '_> {
 
     /// The engine has no `~`; in two's complement it is the number taken from -1, which no number overflows.
     fn bit_not(&mut self, operand: &'q Expr) -> Value {
-        let value = self.numeric(operand);
+        let mut value = self.numeric(operand);
+        if value.class == TypeClass::Float {
+            // As the other operators of bits take it.
+            value = Value::new(sql::cast(value.sql, DataType::BigInt(None)), TypeClass::Integer);
+        }
         let all_bits = sql::unary(UnaryOperator::Minus, sql::integer(1));
         let inverted = sql::binary(all_bits, BinaryOperator::Minus, sql::operand(value.sql));
         Value { sql: sql::operand(inverted), ..value }
@@ -145,8 +150,14 @@ impl<'q> Translator<'q, '_, '_, '_> {
         let before = self.ungrouped();
         let mut value = self.expr(first);
         let mut span = first.span;
+        if links.last().is_some_and(|(_, operator, _)| *operator != Operator::Concatenate) {
+            value = self.written_number(value, first);
+        }
         for (whole, operator, right) in links.into_iter().rev() {
-            let right_value = self.expr(right);
+            let mut right_value = self.expr(right);
+            if operator != Operator::Concatenate {
+                right_value = self.written_number(right_value, right);
+            }
             value = self.operate(value, span, operator, right_value, right.span);
             span = whole.span;
             self.forget_if_key(&value, before);
@@ -166,6 +177,16 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
         }
         let (left, right) = (left.number(), right.number());
+        let is_number = |class| matches!(class, TypeClass::Integer | TypeClass::Float);
+        let times = [left.class, right.class].map(|class| class == TypeClass::Timestamp);
+        let mixed = times[0] && is_number(right.class) || is_number(left.class) && times[1];
+        if matches!(operator, Operator::Add | Operator::Subtract) && mixed
+            || operator == Operator::Add && times == [true; 2]
+        {
+            let message =
+                "with a timestamp, the only sum or difference is that of two timestamps, the time between them";
+            self.report.fault(left_span.union(&right_span), message);
+        }
         let class = common_class(left.class, right.class);
         let op = match operator {
             Operator::Add => BinaryOperator::Plus,
@@ -240,7 +261,10 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 None => self.condition(when),
                 Some(operand) => {
                     let value = self.expr(when);
-                    self.beside(operand, value, when).sql
+                    let value = self.literal_beside(value, when, operand.class, true);
+                    let value = self.beside(operand, value, when);
+                    self.comparable(operand, &value, when.span);
+                    value.sql
                 }
             });
             results.push((self.expr(then), then.span));
@@ -265,10 +289,17 @@ impl Translator<'_, '_, '_, '_> {
     /// Values that become one column, each with its place. They must be of one kind; a text that is written out may stand for
     /// a timestamp.
     pub(super) fn alike(&mut self, values: Vec<(Value, Span)>, what: &str) -> (Vec<SqlExpr>, TypeClass) {
+        let of = |class| values.iter().any(|(value, _)| value.class == class);
         let known = values.iter().find(|(value, _)| value.class != TypeClass::Other);
-        if let Some(class) = known.map(|(value, _)| value.class) {
+        let class = if of(TypeClass::Timestamp) && of(TypeClass::Text) {
+            Some(TypeClass::Timestamp)
+        } else {
+            known.map(|(value, _)| value.class)
+        };
+        if let Some(class) = class {
             for (value, span) in &values {
-                if !class.goes_with(value.class) && !is_moment(class, value) {
+                let fits = class.goes_with(value.class) || class == TypeClass::Timestamp && is_moment(value);
+                if !fits {
                     let message = format!(
                         "the values of {what} are of one type, and {} and {} are not",
                         class.noun(),
@@ -283,9 +314,14 @@ impl Translator<'_, '_, '_, '_> {
     }
 }
 
-/// Whether one of both is a timestamp, and the other a text that may be one.
-fn is_moment(class: TypeClass, value: &Value) -> bool {
-    matches!((class, value.class), (TypeClass::Timestamp, TypeClass::Text) | (TypeClass::Text, TypeClass::Timestamp))
+/// Whether a value stands for a timestamp among others: one itself, or a text that is written out as one.
+fn is_moment(value: &Value) -> bool {
+    match &value.sql {
+        SqlExpr::Value(written) if value.class == TypeClass::Text => {
+            matches!(&written.value, SqlValue::SingleQuotedString(text) if moment(text))
+        }
+        _ => matches!(value.class, TypeClass::Timestamp | TypeClass::Other),
+    }
 }
 
 fn number_literal(number: &str) -> Value {

@@ -69,7 +69,16 @@ impl<'q, 'n> Translator<'q, 'n, '_, '_> {
         right: Vec<Visible>,
     ) -> (Option<SqlExpr>, Vec<Visible>) {
         match &join.condition {
-            JoinCondition::None => (None, left.into_iter().chain(right).collect()),
+            JoinCondition::None => {
+                if join.kind != JoinKind::Cross {
+                    let at = join.span.start;
+                    self.report.warn(format!(
+                        "line {}, column {}: a join without ON or USING pairs each row with every other, as CROSS JOIN does",
+                        at.line, at.column
+                    ));
+                }
+                (None, left.into_iter().chain(right).collect())
+            }
             JoinCondition::On(condition) => {
                 let visible: Vec<Visible> = left.into_iter().chain(right).collect();
                 // Inside ON only the tables of this join can be named.

@@ -126,10 +126,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
     }
 
     pub(super) fn distinct(&mut self, left: &'q Expr, right: &'q Expr, negated: bool) -> Value {
+        let span = left.span.union(&right.span);
         let left = self.expr(left);
         let right_value = self.expr_beside(left.class, right);
         let right_value = self.literal_beside(right_value, right, left.class, true);
         let right = self.beside(&left, right_value, right);
+        self.comparable(&left, &right, span);
         let (left, right) =
             if left.is_truth() == right.is_truth() { (left, right) } else { (left.number(), right.number()) };
         let (left, right) = (unpadded(left), unpadded(right));
@@ -239,7 +241,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
 
     /// A constant that is to be compared with a value of this class: a number between quotes beside a number, a number beside
     /// a text where only equality matters, a moment between quotes.
-    fn literal_beside(&mut self, value: Value, expr: &Expr, class: TypeClass, equality: bool) -> Value {
+    pub(super) fn literal_beside(&mut self, value: Value, expr: &Expr, class: TypeClass, equality: bool) -> Value {
         match (class, expr.as_text(), expr.as_constant()) {
             (TypeClass::Integer | TypeClass::Float, Some(text), _) if value.class == TypeClass::Text => {
                 let number = text.trim();
@@ -273,6 +275,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
             }
             _ => value,
         }
+    }
+
+    /// An operand of arithmetic: a number in quotes is one.
+    pub(super) fn written_number(&mut self, value: Value, expr: &Expr) -> Value {
+        let number = expr.as_text().is_some_and(|text| text.trim().parse::<f64>().is_ok_and(f64::is_finite));
+        if number { self.literal_beside(value, expr, TypeClass::Float, false) } else { value }
     }
 
     fn is_column(&self, name: &str) -> bool {
@@ -389,7 +397,7 @@ fn holds(value: f64, operator: Comparison, constant: f64) -> bool {
 }
 
 /// Whether a text is a date, `2025-01-31`, perhaps with a time, `T23:59:59`, behind it.
-fn is_moment(text: &str) -> bool {
+pub(super) fn is_moment(text: &str) -> bool {
     let text = text.trim();
     let between = |range: std::ops::Range<usize>, least: u32, most: u32| {
         let digits = text.get(range).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));

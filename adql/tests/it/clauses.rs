@@ -14,7 +14,7 @@ const CLAUSES: &[(&str, &[&str])] = &[
         "SELECT EXTRACT(YEAR FROM a b) c d", "SELECT (SELECT x FROM u", "SELECT a IS DISTINCT b", "SELECT 'a'.b",
     ]),
     ("FROM t JOIN u ON t.a = u.a, v", &[
-        "FROM t t2 t3", "FROM", "FROM t LEFT JOIN u", "FROM t JOIN u ON", "FROM (SELECT x y z FROM w) q r s", "FROM 't'",
+        "FROM t t2 t3", "FROM", "FROM t LEFT JOIN", "FROM t JOIN u ON", "FROM (SELECT x y z FROM w) q r s", "FROM 't'",
         "FROM t, , u", "FROM t JOIN u USING ()", "FROM t NATURAL JOIN u ON t.a = 1", "FROM f(1)", "FROM order o",
     ]),
     ("WHERE a = 1 AND b IN (SELECT x FROM w WHERE y = 2)", &[

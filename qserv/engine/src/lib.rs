@@ -3,6 +3,7 @@
 //! A query's way through it, once `qserv-adql` has made SQL of it and DataFusion a logical plan:
 //!
 //! 1. [`table::CatalogTable`] is what a table's name is resolved to: one table of one snapshot.
+//!    [`subqueries::join_subqueries`] makes joins of sub-queries that name columns of the row around them.
 //! 2. [`restrict::restrict`] turns filters and joins into the set of chunks that each scan must read, looks keys up in
 //!    the key index, and places the chunks on workers ([`placement::Placement`]).
 //! 3. `table::scan` makes each scan a Parquet scan whose file groups are whole chunks.
@@ -22,5 +23,6 @@ pub mod restrict;
 pub mod session;
 pub mod spatial;
 pub mod store;
+pub mod subqueries;
 pub mod table;
 mod yielding;

@@ -5,6 +5,8 @@ use crate::formats::OFFERS;
 use crate::settings::TapSettings;
 use crate::xml::XmlWriter;
 
+/// As TAPRegExt writes it. ADQL 2.1 has it in lower case (`tapregext#features-`), which is the same: identifiers of the IVOA are
+/// compared without regard to case.
 const FEATURES: &str = "ivo://ivoa.net/std/TAPRegExt#features-";
 const UPLOAD_METHOD: &str = "ivo://ivoa.net/std/TAPRegExt#upload-";
 

@@ -85,6 +85,7 @@ impl Engine for Plain {
         let ours = user_text;
         let state = self.context.state();
         let plan = state.statement_to_plan(Statement::Statement(Box::new(statement))).await.map_err(ours)?;
+        let plan = qserv_engine::subqueries::join_subqueries(plan).map_err(ours)?;
         let frame = self.context.execute_logical_plan(plan).await.map_err(ours)?;
         let batches = frame.collect().await.map_err(ours)?;
         cells::rows(&batches)

@@ -14,6 +14,7 @@ mod convert;
 mod finite;
 mod real;
 mod rules;
+mod single;
 mod words;
 
 #[cfg(test)]
@@ -30,6 +31,8 @@ use finite::{Finite, NonZero};
 use real::{Function, Real};
 use rules::{Arithmetic, Conversions};
 
+pub use single::Single;
+
 /// The functions that the rules and the translation of ADQL write. A session that runs a plan of [`analyzer`]'s must have them.
 #[must_use]
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -40,6 +43,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::new_from_impl(Real::new(Function::Root)),
         ScalarUDF::new_from_impl(Real::new(Function::Power)),
         ScalarUDF::new_from_impl(Convert::default()),
+        ScalarUDF::new_from_impl(Single::default()),
     ];
     checked.into_iter().chain(others).map(Arc::new).collect()
 }
