@@ -15,7 +15,6 @@
 
 mod folder;
 mod node;
-mod range;
 mod segments;
 mod server;
 mod settings;

@@ -11,11 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
+use qserv_core::byte_range::{Part, part};
 use qserv_core::{Error, Result};
 use qserv_engine::cluster::Fault;
 use qserv_engine::store::{LocalStore, PendingPut, SEGMENTS_PATH};
-
-use crate::range::{Part, part};
 
 /// Bytes read from the disk at a time for an answer, and gathered before they are written to it. With it the memory of a
 /// request is bounded, however large the segment.

@@ -40,6 +40,7 @@ fn a_declared_aggregate_is_one_everywhere() {
          HAVING scisql_median(\"d\".\"t\".\"x\") > 1 ORDER BY \"m\""
     );
     assert!(sql("SELECT ivo_string_agg(DISTINCT band, ',') AS s FROM d.t").contains("ivo_string_agg(DISTINCT "));
+    assert!(sql("SELECT STRING_AGG(band, ',') AS s FROM d.t").contains("ivo_string_agg(\"d\".\"t\".\"band\", ','"));
     assert!(sql("SELECT scisql_median(x) OVER (PARTITION BY band) AS s FROM d.t").contains(") OVER (PARTITION BY "));
     for (query, says) in [
         ("SELECT id FROM d.t WHERE scisql_median(x) > 1", "an aggregate cannot stand in WHERE"),

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
+use qserv_core::byte_range::{Part, part};
 use qserv_core::catalog::{Job, JobResult};
 use qserv_core::query::{QueryProgress, QueryResult};
 use qserv_core::{Error, ErrorKind, Result};
@@ -20,7 +21,7 @@ use super::jobs::Jobs;
 use crate::formats::Output;
 use crate::parameters::Parameters;
 use crate::question::Question;
-use crate::range::{self, Part};
+use crate::range;
 use crate::results::ArrowFile;
 use crate::stream::{EncodedResult, OnFailure};
 
@@ -205,7 +206,7 @@ impl Fetch {
     }
 
     fn part(&self, length: u64) -> Part {
-        self.range.as_deref().map_or(Part::Whole, |range| range::part(range, length))
+        part(self.range.as_deref(), length)
     }
 
     fn outside(self, length: u64) -> Response {

@@ -22,7 +22,7 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, Tr
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan, Projection, Sort};
 use qserv_core::Error;
 
 use crate::error::into_datafusion;
@@ -83,9 +83,8 @@ impl Joiner {
                 self.join(join)
             }
             LogicalPlan::Projection(_) => self.expressions(node, Place::Projection),
-            LogicalPlan::Aggregate(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_) => {
-                self.expressions(node, Place::Other)
-            }
+            LogicalPlan::Sort(sort) => self.sort(sort),
+            LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => self.expressions(node, Place::Other),
             node => Ok(node),
         }
     }
@@ -143,6 +142,42 @@ impl Joiner {
         let made = node.with_new_exprs(replaced, vec![input])?;
         // Windows and sorts hand on what was joined to their input.
         if made.schema().fields().len() == columns.len() { Ok(made) } else { project(made, columns) }
+    }
+
+    /// A sort. Its sub-queries may name columns of the rows below the select list, which the list does not hand on: then they are
+    /// answered there, as further items of the list.
+    fn sort(&mut self, sort: Sort) -> Result<LogicalPlan> {
+        let is_below = |part: &Expr| {
+            is_foreign(part, Place::Other)
+                && !references::all_columns(part).iter().all(|column| sort.input.schema().has_column(column))
+        };
+        let mut items = Vec::new();
+        let mut order = sort.expr.clone();
+        for item in &mut order {
+            let hoisted = item.expr.clone().transform_down(|part| {
+                if !is_below(&part) {
+                    return Ok(Transformed::no(part));
+                }
+                let name = self.name("order");
+                let column = Expr::Column(Column::new_unqualified(&name));
+                items.push(part.alias(name));
+                Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
+            })?;
+            item.expr = hoisted.data;
+        }
+        let LogicalPlan::Projection(list) = &*sort.input else {
+            return self.expressions(LogicalPlan::Sort(sort), Place::Other);
+        };
+        if items.is_empty() {
+            return self.expressions(LogicalPlan::Sort(sort), Place::Other);
+        }
+        let columns = columns_of(&sort.input);
+        let items = list.expr.iter().cloned().chain(items).collect();
+        let list = LogicalPlan::Projection(Projection::try_new(items, Arc::clone(&list.input))?);
+        let input = Arc::new(self.expressions(list, Place::Other)?);
+        let sorted =
+            self.expressions(LogicalPlan::Sort(Sort { expr: order, input, fetch: sort.fetch }), Place::Other)?;
+        project(sorted, columns)
     }
 
     /// A join whose ON holds sub-queries.

@@ -97,8 +97,8 @@ impl Catalog {
         write.commit().await
     }
 
-    /// EXECUTING → COMPLETED, ERROR or ABORTED, after which the job has no uploads; false if the job is no longer this czar's: its user ended it, or the lease ran
-    /// out. The caller then deletes what it wrote.
+    /// EXECUTING → COMPLETED, ERROR or ABORTED, after which the job has no uploads; false if the job is no longer this czar's: its
+    /// user ended it, or the lease ran out. The caller then deletes what it wrote.
     ///
     /// # Errors
     /// `Unavailable` if the catalog does not answer.

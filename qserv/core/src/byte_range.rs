@@ -1,21 +1,23 @@
-//! The `Range` header (RFC 9110, section 14): which part of a segment is asked for.
+//! Which part of stored bytes is asked for, in the words of a `Range` header (RFC 9110, section 14): of segments by workers, of
+//! results by users.
 
 use std::ops::Range;
 
-/// What a request asks for of a segment of known length.
+/// What a request asks for of stored bytes of known length.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
     /// All of it.
     Whole,
-    /// This range, not empty and within the segment.
+    /// This range, not empty and within them.
     Range(Range<u64>),
-    /// A range that the segment does not have.
+    /// A range that they do not have.
     Outside,
 }
 
 /// Reads a `Range` header. One that is not understood, or asks for several ranges, is passed over, as the RFC allows: the answer
-/// is the whole segment then.
-pub(crate) fn part(header: Option<&str>, length: u64) -> Part {
+/// is the whole then.
+#[must_use]
+pub fn part(header: Option<&str>, length: u64) -> Part {
     let Some(range) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Part::Whole };
     let Some((first, last)) = range.split_once('-') else { return Part::Whole };
     match (position(first), position(last)) {
@@ -83,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_leaves_the_segment(header in "(bytes=)?[0-9,-]{0,30}", length: u64) {
+        fn never_leaves_the_bytes(header in "(bytes=)?[0-9,-]{0,30}", length: u64) {
             if let Part::Range(range) = part(Some(&header), length) {
                 prop_assert!(range.start < range.end && range.end <= length);
             }
