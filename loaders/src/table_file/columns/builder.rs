@@ -1,22 +1,5 @@
-//! The columns of a file that describes itself, and one builder a column: cells as text or as big-endian bytes in, Arrow out.
-//!
-//! VOTable and FITS have the same kinds of cells, so both build their batches here:
-//!
-//! | in the file | in Arrow |
-//! |---|---|
-//! | boolean, bit | Boolean |
-//! | unsignedByte, short, int, long, and FITS's unsigned kin | the integer of that width |
-//! | float, double | Float32, Float64 |
-//! | floatComplex, doubleComplex | two numbers an element |
-//! | char, unicodeChar, with or without arraysize | Utf8 |
-//! | char with xtype timestamp | Timestamp in microseconds |
-//! | array of unsignedByte | Binary |
-//! | array of one fixed size | FixedSizeList |
-//! | any other array, and every DALI shape | List |
-//!
-//! Arrays of several dimensions are flat; their `arraysize` is kept in the field's metadata.
+//! One column of a batch, built of cells as text or as big-endian bytes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -25,183 +8,17 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use qserv_core::query::field_metadata;
 use qserv_core::{Error, Result};
 
+use super::encoding::{boolean, integer, narrow, numbers, utf16};
+use super::{Datatype, FileColumn};
 use crate::delimited::values::{self, Fault};
 
-/// The type of one element of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Datatype {
-    Boolean,
-    Bit,
-    Byte,
-    UnsignedByte,
-    Short,
-    UnsignedShort,
-    Int,
-    UnsignedInt,
-    Long,
-    UnsignedLong,
-    Float,
-    Double,
-    /// Bytes of ASCII or UTF-8.
-    Char,
-    /// UTF-16.
-    UnicodeChar,
-}
-
-impl Datatype {
-    /// Bytes of one element in binary cells; bits of an array share bytes.
-    pub(super) fn width(self) -> usize {
-        match self {
-            Self::Boolean | Self::Bit | Self::Byte | Self::UnsignedByte | Self::Char => 1,
-            Self::Short | Self::UnsignedShort | Self::UnicodeChar => 2,
-            Self::Int | Self::UnsignedInt | Self::Float => 4,
-            Self::Long | Self::UnsignedLong | Self::Double => 8,
-        }
-    }
-
-    pub(super) fn is_text(self) -> bool {
-        matches!(self, Self::Char | Self::UnicodeChar)
-    }
-
-    fn arrow(self) -> DataType {
-        match self {
-            Self::Boolean | Self::Bit => DataType::Boolean,
-            Self::Byte => DataType::Int8,
-            Self::UnsignedByte => DataType::UInt8,
-            Self::Short => DataType::Int16,
-            Self::UnsignedShort => DataType::UInt16,
-            Self::Int => DataType::Int32,
-            Self::UnsignedInt => DataType::UInt32,
-            Self::Long => DataType::Int64,
-            Self::UnsignedLong => DataType::UInt64,
-            Self::Float => DataType::Float32,
-            Self::Double => DataType::Float64,
-            Self::Char | Self::UnicodeChar => DataType::Utf8,
-        }
-    }
-}
-
-/// How many elements a cell has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
-    /// One: a scalar.
-    One,
-    /// Always this many.
-    Fixed(usize),
-    /// Any number.
-    Any,
-}
-
-/// A column as its file describes it.
-#[derive(Debug, Clone)]
-pub(super) struct FileColumn {
-    pub(super) name: String,
-    pub(super) datatype: Datatype,
-    pub(super) length: Length,
-    /// The number that stands for NULL, as written.
-    pub(super) null: Option<String>,
-    pub(super) unit: Option<String>,
-    pub(super) ucd: Option<String>,
-    pub(super) utype: Option<String>,
-    pub(super) xtype: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) arraysize: Option<String>,
-}
-
-impl FileColumn {
-    /// A scalar column of which nothing else is known.
-    pub(super) fn new(name: impl Into<String>, datatype: Datatype) -> Self {
-        Self {
-            name: name.into(),
-            datatype,
-            length: Length::One,
-            null: None,
-            unit: None,
-            ucd: None,
-            utype: None,
-            xtype: None,
-            description: None,
-            arraysize: None,
-        }
-    }
-
-    fn is_moment(&self) -> bool {
-        self.datatype.is_text()
-            && self.xtype.as_deref().is_some_and(|xtype| matches!(xtype, "timestamp" | "adql:TIMESTAMP"))
-    }
-
-    /// A shape of DALI: a list of doubles, whatever its length is declared to be, as our functions take it.
-    fn is_shape(&self) -> bool {
-        matches!(self.datatype, Datatype::Float | Datatype::Double)
-            && self.length != Length::One
-            && self.xtype.as_deref().is_some_and(|xtype| matches!(xtype, "point" | "circle" | "polygon"))
-    }
-
-    fn is_bytes(&self) -> bool {
-        self.datatype == Datatype::UnsignedByte && self.length != Length::One
-    }
-
-    fn list_length(&self) -> Option<usize> {
-        match self.length {
-            Length::Fixed(length) if !self.is_shape() => Some(length),
-            _ => None,
-        }
-    }
-
-    /// The Arrow type of its values.
-    fn arrow(&self) -> DataType {
-        let element = if self.is_shape() { DataType::Float64 } else { self.datatype.arrow() };
-        if self.is_moment() {
-            return DataType::Timestamp(TimeUnit::Microsecond, None);
-        }
-        if self.datatype.is_text() {
-            return DataType::Utf8;
-        }
-        if self.is_bytes() {
-            return DataType::Binary;
-        }
-        let list = |element| Arc::new(Field::new_list_field(element, true));
-        match (self.length, self.list_length()) {
-            (Length::One, _) => element,
-            (_, Some(length)) => DataType::FixedSizeList(list(element), i32::try_from(length).unwrap_or(i32::MAX)),
-            (_, None) => DataType::List(list(element)),
-        }
-    }
-
-    /// The Arrow field of its values, with what is known of them.
-    pub(super) fn field(&self) -> Field {
-        let is_char = self.datatype == Datatype::Char && !self.is_moment();
-        let known = [
-            (field_metadata::UNIT, self.unit.as_deref()),
-            (field_metadata::UCD, self.ucd.as_deref()),
-            (field_metadata::UTYPE, self.utype.as_deref()),
-            (field_metadata::XTYPE, if self.is_moment() { Some("timestamp") } else { self.xtype.as_deref() }),
-            (field_metadata::DESCRIPTION, self.description.as_deref()),
-            (field_metadata::ARRAYSIZE, self.arraysize.as_deref()),
-            (field_metadata::DATATYPE, is_char.then_some("char")),
-        ];
-        let known = known.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())));
-        let metadata: HashMap<String, String> = known.filter(|(_, value)| !value.is_empty()).collect();
-        Field::new(&self.name, self.arrow(), true).with_metadata(metadata)
-    }
-
-    /// Bytes that a cell takes however few the file spends on it.
-    pub(super) fn least_bytes(&self) -> usize {
-        match self.length {
-            Length::Fixed(length) if !self.datatype.is_text() => length.saturating_mul(self.datatype.width()),
-            _ => self.datatype.width(),
-        }
-    }
-}
-
 /// Builds one column of a batch.
-pub(super) struct ColumnBuilder {
+pub(in crate::table_file) struct ColumnBuilder {
     datatype: Datatype,
     values: Values,
     null: Option<Null>,
@@ -246,7 +63,7 @@ impl ColumnBuilder {
     ///
     /// # Errors
     /// `Data` if the number that stands for NULL is none.
-    pub(super) fn new(column: &FileColumn) -> Result<Self> {
+    pub(in crate::table_file) fn new(column: &FileColumn) -> Result<Self> {
         let values = match column.datatype {
             _ if column.is_moment() => Values::Moment(TimestampMicrosecondBuilder::new()),
             _ if column.is_bytes() => Values::Bytes(BinaryBuilder::new()),
@@ -272,7 +89,7 @@ impl ColumnBuilder {
     }
 
     /// Adds NULL.
-    pub(super) fn push_null(&mut self) {
+    pub(in crate::table_file) fn push_null(&mut self) {
         let Some(list) = &mut self.list else {
             self.push_null_element();
             return;
@@ -304,7 +121,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a text, to a column of text or moments.
-    pub(super) fn push_str(&mut self, text: &str) -> Result<(), Fault> {
+    pub(in crate::table_file) fn push_str(&mut self, text: &str) -> Result<(), Fault> {
         match &mut self.values {
             Values::Text(builder) => builder.append_value(text),
             Values::Moment(builder) => builder.append_value(values::timestamp(text.trim().as_bytes())?),
@@ -315,7 +132,7 @@ impl ColumnBuilder {
 
     /// Adds a cell of TABLEDATA: one value, or several with blanks between them; empty is NULL. After a fault the builder is of no
     /// more use.
-    pub(super) fn push_cell(&mut self, text: &str) -> Result<(), Fault> {
+    pub(in crate::table_file) fn push_cell(&mut self, text: &str) -> Result<(), Fault> {
         if self.datatype.is_text() {
             if text.is_empty() {
                 self.push_null();
@@ -349,7 +166,10 @@ impl ColumnBuilder {
     }
 
     /// Adds an array of elements as text; `None` is NULL inside.
-    pub(super) fn push_words<'a>(&mut self, words: impl Iterator<Item = Option<&'a str>>) -> Result<(), Fault> {
+    pub(in crate::table_file) fn push_words<'a>(
+        &mut self,
+        words: impl Iterator<Item = Option<&'a str>>,
+    ) -> Result<(), Fault> {
         if self.is_bytes {
             let words = words.map(|word| word.ok_or("has a NULL among its bytes")).collect::<Result<Vec<_>, _>>()?;
             let mut bytes = Vec::with_capacity(words.len());
@@ -399,7 +219,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a cell of bytes: big-endian elements one after the other, as many as there are whole ones.
-    pub(super) fn push_binary(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(in crate::table_file) fn push_binary(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match &mut self.values {
             Values::Boolean(_) => {
                 for byte in bytes {
@@ -441,7 +261,7 @@ impl ColumnBuilder {
     }
 
     /// Adds an array of so many bits, the first the highest of its byte.
-    pub(super) fn push_bits(&mut self, bytes: &[u8], count: usize) -> Result<(), Fault> {
+    pub(in crate::table_file) fn push_bits(&mut self, bytes: &[u8], count: usize) -> Result<(), Fault> {
         for bit in 0..count {
             let byte = bytes.get(bit / 8).copied().unwrap_or(0);
             self.push_boolean(Some(byte & (0x80 >> (bit % 8)) != 0));
@@ -450,7 +270,10 @@ impl ColumnBuilder {
     }
 
     /// Adds numbers, to a column of doubles.
-    pub(super) fn push_doubles(&mut self, numbers: impl Iterator<Item = Option<f64>>) -> Result<(), Fault> {
+    pub(in crate::table_file) fn push_doubles(
+        &mut self,
+        numbers: impl Iterator<Item = Option<f64>>,
+    ) -> Result<(), Fault> {
         let Values::Double(builder) = &mut self.values else { return Err("is not a number") };
         numbers.for_each(|number| builder.append_option(number));
         if self.list.is_some() { self.end_list_of_values() } else { Ok(()) }
@@ -512,7 +335,7 @@ impl ColumnBuilder {
     ///
     /// # Errors
     /// `Internal` if lists and elements do not fit.
-    pub(super) fn finish(&mut self) -> Result<ArrayRef> {
+    pub(in crate::table_file) fn finish(&mut self) -> Result<ArrayRef> {
         let values: ArrayRef = match &mut self.values {
             Values::Boolean(builder) => Arc::new(builder.finish()),
             Values::Byte(builder) => Arc::new(builder.finish()),
@@ -563,29 +386,6 @@ fn null_number(column: &FileColumn, text: &str) -> Result<Option<Null>> {
     })
 }
 
-/// An integer as VOTable and ECSV write it: decimal, or hexadecimal after `0x`.
-fn integer(word: &str) -> Result<i128, Fault> {
-    const FORM: Fault = "is not an integer";
-    let (negative, digits) = match word.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, word.strip_prefix('+').unwrap_or(word)),
-    };
-    let value = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        Some(digits) if !digits.starts_with(['+', '-']) => i128::from_str_radix(digits, 16).map_err(|_| FORM)?,
-        Some(_) => return Err(FORM),
-        None if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse::<i128>().map_err(|_| FORM)?,
-        None => return Err(FORM),
-    };
-    Ok(if negative { -value } else { value })
-}
-
-fn boolean(word: &str) -> Result<Option<bool>, Fault> {
-    match word {
-        "?" | "\0" => Ok(None),
-        _ => values::boolean(word.as_bytes()).map(Some),
-    }
-}
-
 fn push_integer<T>(builder: &mut PrimitiveBuilder<T>, word: &str, null: Option<Null>) -> Result<(), Fault>
 where
     T: ArrowPrimitiveType,
@@ -598,11 +398,6 @@ where
     }
     builder.append_value(T::Native::try_from(value).map_err(|_| "is out of the range of its column's type")?);
     Ok(())
-}
-
-/// Big-endian numbers one after the other.
-fn numbers<const WIDTH: usize, T>(bytes: &[u8], number: impl Fn([u8; WIDTH]) -> T) -> impl Iterator<Item = T> {
-    bytes.as_chunks::<WIDTH>().0.iter().map(move |bytes| number(*bytes))
 }
 
 fn extend<T>(builder: &mut PrimitiveBuilder<T>, numbers: impl Iterator<Item = T::Native>, null: Option<Null>)
@@ -628,87 +423,4 @@ where
     };
     let is_null = |number: f64| number == null || (number.is_nan() && null.is_nan());
     numbers.for_each(|number| builder.append_option((!is_null(number.into())).then_some(number)));
-}
-
-/// Text of one byte a character up to a NUL: UTF-8 if it is that, else Latin-1, which every text is.
-pub(super) fn narrow(bytes: &[u8]) -> String {
-    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
-    let bytes = bytes.get(..end).unwrap_or_default();
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
-    }
-}
-
-fn utf16(bytes: &[u8]) -> Result<String, Fault> {
-    let (units, rest) = bytes.as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err("has half a character");
-    }
-    let units = units.iter().map(|unit| u16::from_be_bytes(*unit)).take_while(|unit| *unit != 0);
-    char::decode_utf16(units).collect::<Result<String, _>>().map_err(|_| "is not Unicode text")
-}
-
-/// All columns of a file, built together.
-pub(super) struct Builders {
-    pub(super) columns: Vec<FileColumn>,
-    pub(super) builders: Vec<ColumnBuilder>,
-    pub(super) schema: arrow::datatypes::SchemaRef,
-    /// Bytes that a row takes however few the file spends on it.
-    pub(super) least_row_bytes: usize,
-    rows: usize,
-}
-
-impl Builders {
-    /// Builders for these columns, whose names are made different.
-    ///
-    /// # Errors
-    /// `Limit` if a row could not be held in memory; `Data` if a column makes no sense.
-    pub(super) fn new(mut columns: Vec<FileColumn>) -> Result<Self> {
-        super::names::make_different(columns.iter_mut().map(|column| &mut column.name));
-        let least_row_bytes = columns.iter().fold(0_usize, |sum, column| sum.saturating_add(column.least_bytes()));
-        if least_row_bytes > crate::format::limits::RECORD_BYTES {
-            return Err(Error::limit("a row of the table is longer than allowed")
-                .with("bytes", least_row_bytes)
-                .with("allowed bytes", crate::format::limits::RECORD_BYTES));
-        }
-        let builders = columns.iter().map(ColumnBuilder::new).collect::<Result<_>>()?;
-        let fields: Vec<Field> = columns.iter().map(FileColumn::field).collect();
-        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        Ok(Self { columns, builders, schema, least_row_bytes, rows: 0 })
-    }
-
-    /// Counts a row whose cells have all been added.
-    pub(super) fn end_row(&mut self) {
-        self.rows += 1;
-    }
-
-    /// Rows since the last batch.
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// The rows since the last batch, if there are any.
-    ///
-    /// # Errors
-    /// `Internal` if they do not fit together.
-    pub(super) fn finish(&mut self) -> Result<Option<arrow::record_batch::RecordBatch>> {
-        let rows = std::mem::take(&mut self.rows);
-        if rows == 0 {
-            return Ok(None);
-        }
-        let columns = self.builders.iter_mut().map(ColumnBuilder::finish).collect::<Result<Vec<_>>>()?;
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = arrow::record_batch::RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
-        batch.map(Some).map_err(|error| Error::internal("rows cannot be put together").caused_by(error))
-    }
-
-    /// The error of a cell of the row at work, `number` counted from 1.
-    pub(super) fn fault(&self, fault: Fault, column: usize, number: u64, value: &[u8]) -> Error {
-        let name = self.columns.get(column).map_or("", |column| column.name.as_str());
-        Error::data(format!("the value of {name} {fault}"))
-            .with("row", number)
-            .with("column", name)
-            .with("value", crate::bad_rows::shown(value))
-    }
 }
