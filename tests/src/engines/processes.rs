@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -216,9 +217,22 @@ impl Drop for ProcessCluster {
     }
 }
 
+/// Ports below those that systems give to outgoing connections: one that is free now is not taken by a client before its server
+/// listens.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
 fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+    // Each port is given once in a process, and processes begin at different ones.
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(97);
+    for _ in PORTS {
+        let number = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % u32::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(number).map_err(|error| error.to_string())?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(format!("none of the ports {PORTS:?} is free"))
 }
 
 fn launch(program: &Path, command: &str, folder: &Path, file: &str, config: &str) -> Result<Child, String> {
