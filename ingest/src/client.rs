@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use qserv_core::catalog::{Database, TransactionId};
+use qserv_core::catalog::{Database, Example, TransactionId};
 use qserv_core::schema::Description;
 use qserv_core::{Error, Result};
 use qserv_loaders::Input;
@@ -86,6 +86,11 @@ impl Loading for Client {
 
     async fn describe_database(&self, name: &str) -> Result<Description> {
         self.ask(self.request(Method::GET, &format!("/databases/{}", path_part(name)))).await
+    }
+
+    async fn replace_examples(&self, database: &str, examples: &[Example]) -> Result<()> {
+        let path = format!("/databases/{}/examples", path_part(database));
+        self.send(self.request(Method::PUT, &path).json(examples)).await.map(drop)
     }
 
     async fn drop_database(&self, name: &str) -> Result<()> {

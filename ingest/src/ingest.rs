@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use qserv_core::catalog::{Catalog, Database, TransactionId, TransactionState, WorkerId};
+use qserv_core::catalog::{Catalog, Database, Example, TransactionId, TransactionState, WorkerId};
 use qserv_core::clock::SharedClock;
 use qserv_core::index::KeyIndexCache;
 use qserv_core::schema::Description;
@@ -274,6 +274,10 @@ impl Loading for Ingest {
             Some(database) => Ok(Description::of_snapshot(database)),
             None => Err(Error::not_found(format!("there is no database \"{name}\""))),
         }
+    }
+
+    async fn replace_examples(&self, database: &str, examples: &[Example]) -> Result<()> {
+        self.context.catalog.replace_examples(database, examples).await
     }
 
     async fn drop_database(&self, name: &str) -> Result<()> {

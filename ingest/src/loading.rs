@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use qserv_core::Result;
-use qserv_core::catalog::{Database, TransactionId};
+use qserv_core::catalog::{Database, Example, TransactionId};
 use qserv_core::schema::Description;
 use qserv_loaders::{FormatOptions, Input};
 
@@ -31,6 +31,9 @@ pub trait Loading: Send + Sync {
 
     /// One database with what is loaded.
     async fn describe_database(&self, name: &str) -> Result<Description>;
+
+    /// Puts these examples in the place of a database's examples.
+    async fn replace_examples(&self, database: &str, examples: &[Example]) -> Result<()>;
 
     /// Drops a database and everything loaded into it. Files are deleted after a while, when no query reads them any more.
     async fn drop_database(&self, name: &str) -> Result<()>;

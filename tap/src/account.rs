@@ -1,4 +1,5 @@
-//! An account of each query in the log: its id at the start, and at the end its rows, bytes, seconds and kind of error.
+//! An account of each query, in the log and in the metrics: its id at the start, and at the end its rows, bytes, seconds and kind of
+//! error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,16 +8,23 @@ use qserv_core::Error;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::metrics::Metrics;
+
 /// The response header that holds a query's id, so that a user can tell the operator which query it was.
 pub(crate) const QUERY_ID_HEADER: &str = "x-query-id";
 
 /// Characters of a query's text that are logged.
 const TEXT_CHARS: usize = 2_000;
 
+/// The kind of error of a query that had none.
+const NO_ERROR: &str = "none";
+
 /// One query. It is logged as begun when this is made, and as ended when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Account {
     id: String,
+    mode: &'static str,
+    metrics: Arc<Metrics>,
     began: Instant,
     rows: Arc<AtomicU64>,
     bytes: u64,
@@ -26,10 +34,18 @@ pub(crate) struct Account {
 
 impl Account {
     /// A query that begins.
-    pub(crate) fn begin(id: String, mode: &'static str, owner: Option<&str>, text: &str) -> Self {
+    pub(crate) fn begin(
+        id: String,
+        mode: &'static str,
+        owner: Option<&str>,
+        text: &str,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let cut = text.char_indices().nth(TEXT_CHARS).map_or(text, |(end, _)| &text[..end]);
         tracing::info!(query_id = %id, mode, owner, text = cut, "a query begins");
-        Self { id, began: Instant::now(), rows: Arc::default(), bytes: 0, outcome: "client_gone" }
+        metrics.query_begins(mode);
+        let (metrics, began) = (Arc::clone(metrics), Instant::now());
+        Self { id, mode, metrics, began, rows: Arc::default(), bytes: 0, outcome: "client_gone" }
     }
 
     /// A new id.
@@ -37,9 +53,10 @@ impl Account {
         Uuid::new_v4().simple().to_string()
     }
 
-    /// The span of the query, for everything that is logged while it is worked on.
+    /// The span of the query, for everything that is logged while it is worked on. It is there whatever the log's filter lets through,
+    /// so that a warning has its query's id.
     pub(crate) fn span(&self) -> tracing::Span {
-        tracing::info_span!("query", id = %self.id)
+        tracing::error_span!("query", query_id = %self.id)
     }
 
     /// A counter of the rows that the query gave.
@@ -60,7 +77,7 @@ impl Account {
 
     /// The query ended well.
     pub(crate) fn succeeded(&mut self) {
-        self.outcome = "none";
+        self.outcome = NO_ERROR;
     }
 
     /// The query ended with this error.
@@ -79,6 +96,8 @@ impl Drop for Account {
         let rows = self.rows.load(Ordering::Relaxed);
         let seconds = self.began.elapsed().as_secs_f64();
         tracing::info!(query_id = %self.id, rows, bytes = self.bytes, seconds, error = self.outcome, "a query ended");
+        let outcome = if self.outcome == NO_ERROR { "ok" } else { self.outcome };
+        self.metrics.query_ended(self.mode, outcome, seconds, rows, self.bytes);
     }
 }
 
@@ -130,8 +149,9 @@ mod tests {
             (|_| {}, "client_gone"),
         ];
         for (end, kind) in ends {
+            let metrics = Arc::new(Metrics::new().unwrap());
             let lines = logged(|| {
-                let mut account = Account::begin("q1".to_owned(), "sync", Some("ada"), &"x".repeat(3_000));
+                let mut account = Account::begin("q1".to_owned(), "sync", Some("ada"), &"x".repeat(3_000), &metrics);
                 account.add_rows_and_bytes(7, 40);
                 account.add_bytes(2);
                 end(&mut account);
@@ -143,6 +163,15 @@ mod tests {
             );
             for word in ["query_id=q1", "rows=7", "bytes=42", "seconds=", &format!("error=\"{kind}\"")] {
                 assert!(ended.contains(word), "{word} in {ended}");
+            }
+            let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+            let outcome = if kind == "none" { "ok" } else { kind };
+            for line in [
+                format!("qserv_queries_total{{mode=\"sync\",outcome=\"{outcome}\"}} 1"),
+                "qserv_queries_running{mode=\"sync\"} 0".to_owned(),
+                "qserv_rows_total{mode=\"sync\"} 7".to_owned(),
+            ] {
+                assert!(text.contains(&line), "{line} in {text}");
             }
         }
     }

@@ -40,6 +40,7 @@ pub(crate) fn put(
 ) -> Result<()> {
     match values {
         Values::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+        Values::Byte(array) => put_integer(array.value(row), out),
         Values::Short(array) => put_integer(array.value(row), out),
         Values::Int(array) => put_integer(array.value(row), out),
         Values::Long(array) => put_integer(array.value(row), out),

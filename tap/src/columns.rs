@@ -6,7 +6,8 @@
 //! | Arrow | VOTable |
 //! |---|---|
 //! | Boolean | boolean |
-//! | Int8, UInt8, Int16 | short (VOTable has no signed byte) |
+//! | UInt8 | unsignedByte; short where the form has no other way to say NULL, and as an element of an array |
+//! | Int8, Int16 | short (VOTable has no signed byte) |
 //! | UInt16, Int32 | int |
 //! | UInt32, UInt64, Int64 | long; a UInt64 beyond its range is an error |
 //! | Float16, Float32 | float |
@@ -24,7 +25,7 @@ use std::ops::Range;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
-    Int64Array, LargeStringArray, ListArray, StringArray, StringBuilder, StringViewArray,
+    Int64Array, LargeStringArray, ListArray, StringArray, StringBuilder, StringViewArray, UInt8Array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{CastOptions, cast_with_options};
@@ -130,6 +131,14 @@ impl ResultColumn {
         }
     }
 
+    /// The column for a form that says NULL in a whole number by a number set aside: in a byte every number may be a value.
+    pub(crate) fn with_room_for_null(mut self) -> Self {
+        if self.datatype == Datatype::UnsignedByte && self.length == Length::One && self.nullable {
+            self.datatype = Datatype::Short;
+        }
+        self
+    }
+
     /// VOTable's `arraysize`, for a column whose cells are arrays or text.
     pub(crate) fn arraysize(&self) -> Option<String> {
         match self.length {
@@ -182,7 +191,10 @@ impl ResultColumn {
             Datatype::Long => cast(&DataType::Int64)?.as_primitive_opt().cloned().map(Values::Long),
             Datatype::Float => cast(&DataType::Float32)?.as_primitive_opt().cloned().map(Values::Float),
             Datatype::Double => cast(&DataType::Float64)?.as_primitive_opt().cloned().map(Values::Double),
-            Datatype::UnsignedByte => cast(&DataType::Binary)?.as_binary_opt::<i32>().cloned().map(Values::Bytes),
+            Datatype::UnsignedByte => match array.data_type() {
+                DataType::UInt8 => array.as_primitive_opt().cloned().map(Values::Byte),
+                _ => cast(&DataType::Binary)?.as_binary_opt::<i32>().cloned().map(Values::Bytes),
+            },
             Datatype::Char | Datatype::UnicodeChar => match array.data_type() {
                 DataType::Utf8 => array.as_string_opt::<i32>().cloned().map(Values::Text),
                 DataType::LargeUtf8 => array.as_string_opt::<i64>().cloned().map(Values::LargeText),
@@ -280,6 +292,9 @@ fn votable_type(field: &Field) -> (Datatype, Length) {
 }
 
 fn scalar_type(datatype: &DataType, field: &Field) -> (Datatype, Length) {
+    if datatype == &DataType::UInt8 {
+        return (Datatype::UnsignedByte, Length::One);
+    }
     if let Some(datatype) = element_type(datatype) {
         return (datatype, Length::One);
     }
@@ -332,6 +347,7 @@ fn is_moment(datatype: &DataType) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) enum Values {
     Boolean(BooleanArray),
+    Byte(UInt8Array),
     Short(Int16Array),
     Int(Int32Array),
     Long(Int64Array),
@@ -350,6 +366,7 @@ impl Values {
     pub(crate) fn nulls(&self) -> Option<&NullBuffer> {
         let nulls = match self {
             Self::Boolean(array) => array.nulls(),
+            Self::Byte(array) => array.nulls(),
             Self::Short(array) => array.nulls(),
             Self::Int(array) => array.nulls(),
             Self::Long(array) => array.nulls(),

@@ -53,7 +53,8 @@ impl Coding {
         best.0
     }
 
-    fn name(self) -> Option<&'static str> {
+    /// Its name in headers; the body as it is has none.
+    pub(crate) fn name(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
             Self::Gzip => Some("gzip"),
@@ -105,6 +106,22 @@ pub(crate) fn respond(
             ([content_type, vary, encoding], body).into_response()
         }
     }
+}
+
+/// Bytes of a document that are compressed at once.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// The answer to a request with these headers: a document that is there, compressed if the client likes it.
+pub(crate) fn respond_whole(request: &HeaderMap, content_type: &'static str, document: Bytes) -> Response {
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let vary = (header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+    let coding = Coding::accepted(request);
+    let Some(name) = coding.name() else { return ([content_type, vary], document).into_response() };
+    let starts = (0..document.len()).step_by(PIECE_BYTES);
+    let pieces: Vec<_> =
+        starts.map(|start| Ok(document.slice(start..document.len().min(start + PIECE_BYTES)))).collect();
+    let body = Body::from_stream(compressed(coding, futures::stream::iter(pieces)));
+    ([content_type, vary, (header::CONTENT_ENCODING, HeaderValue::from_static(name))], body).into_response()
 }
 
 /// The chunks in a coding.

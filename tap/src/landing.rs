@@ -6,33 +6,45 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Html;
 
-use crate::Tap;
-use crate::xml::{Place, put_escaped};
+use crate::xml::{self, Place};
+use crate::{Tap, error, examples};
 
-const STYLE: &str = "body{font-family:sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;line-height:1.5}\
+/// The look of pages.
+pub(crate) const STYLE: &str = "body{font-family:sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;line-height:1.5}\
 textarea{width:100%;font-family:monospace;box-sizing:border-box}pre{background:#f3f3f3;padding:.7rem;overflow:auto}";
+
+/// Examples that the page shows; all are at `/tap/examples`.
+const MAX_EXAMPLES: usize = 12;
+
+/// The address that asks a query and shows its first rows in a browser.
+pub(crate) fn ask_link(base_url: &str, query: &str) -> String {
+    let parameters: String = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("LANG", "ADQL")
+        .append_pair("RESPONSEFORMAT", "votable/td")
+        .append_pair("MAXREC", "100")
+        .append_pair("QUERY", query)
+        .finish();
+    format!("{base_url}/sync?{parameters}")
+}
 
 /// The page.
 pub(crate) async fn page(State(tap): State<Arc<Tap>>, request: Request) -> Html<String> {
     let base_url = tap.base_url(&request);
     let settings = &tap.settings;
     let (title, description, base) = (escaped(&settings.title), escaped(&settings.description), escaped(&base_url));
-    let first = settings.examples.first().map(|example| escaped(&example.query)).unwrap_or_default();
+    // A page without the databases' examples is better than none.
+    let snapshot = tap.service.snapshot().await.inspect_err(error::log).ok();
+    let all = || examples::all(snapshot.as_deref(), settings);
+    let first = all().next().map(|example| escaped(&example.query)).unwrap_or_default();
     let mut examples = String::new();
-    for example in &settings.examples {
-        let link: String = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("LANG", "ADQL")
-            .append_pair("RESPONSEFORMAT", "votable/td")
-            .append_pair("MAXREC", "100")
-            .append_pair("QUERY", &example.query)
-            .finish();
+    for example in all().take(MAX_EXAMPLES) {
         // Writing to a String cannot fail.
         let _ = write!(
             examples,
-            "<h3>{}</h3>\n<pre>{}</pre>\n<p><a href=\"{base}/sync?{}\">ask it</a></p>\n",
+            "<h3>{}</h3>\n<pre>{}</pre>\n<p><a href=\"{}\">ask it</a></p>\n",
             escaped(&example.title),
             escaped(&example.query),
-            escaped(&link),
+            escaped(&ask_link(&base_url, &example.query)),
         );
     }
     Html(format!(
@@ -59,7 +71,7 @@ pub(crate) async fn page(State(tap): State<Arc<Tap>>, request: Request) -> Html<
 <pre>import pyvo
 service = pyvo.dal.TAPService(\"{base}\")
 print(service.search(\"\"\"{first}\"\"\").to_table())</pre>
-<p><a href=\"{base}/tables\">tables</a> · <a href=\"{base}/capabilities\">capabilities</a> ·
+<p><a href=\"{base}/examples\">all examples</a> · <a href=\"{base}/tables\">tables</a> · <a href=\"{base}/capabilities\">capabilities</a> ·
 <a href=\"{base}/availability\">availability</a> · <a href=\"{base}/async\">jobs</a></p>
 </body>
 </html>
@@ -68,7 +80,5 @@ print(service.search(\"\"\"{first}\"\"\").to_table())</pre>
 }
 
 fn escaped(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    put_escaped(text, Place::Attribute, &mut out);
-    String::from_utf8_lossy(&out).into_owned()
+    xml::escaped(text, Place::Attribute)
 }

@@ -4,7 +4,8 @@
 //!
 //! 1. [`TapService::router`] sends it to `sync::query`.
 //! 2. `parameters::Parameters::read` takes the parameters from the address and the body, within the bound on its size.
-//! 3. `question::Question::read` makes one question of them: the text, the format of the answer, the bound on its rows.
+//! 3. `question::Question::read` makes one question of them: the text, the format of the answer, the bound on its rows. It waits for its
+//!    turn (`turns`).
 //! 4. [`QueryService::query`] plans and starts it. This crate sees no more of the database than that trait.
 //! 5. `stream::EncodedResult` waits for the first rows: until there is something to send, a failure is an error document with an HTTP
 //!    status of its own (`error::Failure`).
@@ -16,8 +17,9 @@
 //!
 //! An asynchronous query (`uws`) is a row of the catalog. It takes the same road from step 3, with a file of the store of results
 //! (`results`) in the socket's place, and takes the rest of the road each time it is fetched, in any format.
-//! `account` logs each query's start and end, `client` counts who asks how much at once.
-//! `vosi` says what the service can do and which tables it has; `landing` is for people with a browser.
+//! `account` logs each query's start and end, `metrics` counts them, `client` counts who asks how much at once, and `cross_origin` says
+//! which web pages may ask.
+//! `vosi` says what the service can do and which tables it has; `landing` and `examples` are for people with a browser.
 //!
 //! Absent: DataFusion, ADQL's grammar, the catalog's SQL. Queries on `tap_schema` are queries like all others.
 
@@ -26,9 +28,12 @@ mod cell;
 mod client;
 mod columns;
 mod compression;
+mod cross_origin;
 mod error;
+mod examples;
 mod formats;
 mod landing;
+mod metrics;
 mod moment;
 mod parameters;
 mod question;
@@ -37,6 +42,7 @@ mod results;
 mod settings;
 mod stream;
 mod sync;
+mod turns;
 mod upload;
 mod uws;
 mod vosi;
@@ -48,7 +54,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use client::{Client, ClientHeaders, Clients};
@@ -58,8 +64,9 @@ use qserv_core::clock::SharedClock;
 use qserv_core::query::QueryService;
 use qserv_core::upload::TableReader;
 use tokio_util::sync::CancellationToken;
+use tower_http::cors::CorsLayer;
 
-pub use settings::{Example, FeatureSet, Function, TapSettings};
+pub use settings::{FeatureSet, Function, TapSettings};
 pub use upload::UploadSettings;
 
 /// What the service is made of; all of it comes from outside.
@@ -80,6 +87,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct TapService {
     tap: Arc<Tap>,
+    cross_origin: CorsLayer,
     is_alone: bool,
 }
 
@@ -93,6 +101,8 @@ struct Tap {
     started_unix_ms: i64,
     uploads: Arc<upload::Uploads>,
     jobs: Arc<uws::Jobs>,
+    turns: turns::Turns,
+    metrics: Arc<metrics::Metrics>,
     tables: vosi::TablesCache,
     headers: ClientHeaders,
     clients: Clients,
@@ -132,7 +142,8 @@ impl TapService {
         let settings = Arc::new(settings);
         let store = Arc::new(results::Store::open(&settings)?);
         let scratch = formats::Scratch::new(settings.scratch_dir.clone(), settings.max_scratch_bytes);
-        let uploads = Arc::new(upload::Uploads::new(&settings, tables));
+        let metrics = Arc::new(metrics::Metrics::new()?);
+        let uploads = Arc::new(upload::Uploads::new(&settings, tables, Arc::clone(&metrics)));
         let stopping = CancellationToken::new();
         let jobs = uws::Jobs::new(uws::Parts {
             service: Arc::clone(&service),
@@ -143,11 +154,15 @@ impl TapService {
             settings: Arc::clone(&settings),
             clock: Arc::clone(&clock),
             stopping: stopping.clone(),
+            metrics: Arc::clone(&metrics),
         });
+        let cross_origin = cross_origin::layer(&settings)?;
         let tap = Tap {
             started_unix_ms: clock.unix_ms(),
             uploads,
             jobs: Arc::new(jobs),
+            turns: turns::Turns::new(&settings),
+            metrics,
             tables: vosi::TablesCache::default(),
             headers: ClientHeaders::of(&settings)?,
             clients: Clients::new(settings.max_requests_per_client),
@@ -158,7 +173,7 @@ impl TapService {
             service,
             settings,
         };
-        Ok(Self { tap: Arc::new(tap), is_alone })
+        Ok(Self { tap: Arc::new(tap), cross_origin, is_alone })
     }
 
     /// The service at `/tap`, to be merged into the server's router.
@@ -167,11 +182,25 @@ impl TapService {
             .route("/tap", get(landing::page))
             .route("/tap/", get(landing::page))
             .route("/tap/sync", get(sync::query).post(sync::query))
+            .route("/tap/examples", get(examples::page))
             .merge(uws::routes())
             .merge(vosi::routes())
             .layer(DefaultBodyLimit::max(self.tap.settings.max_body_bytes))
+            .layer(self.cross_origin.clone())
             .layer(map_response(name_server))
             .with_state(Arc::clone(&self.tap))
+    }
+
+    /// The routes of a server with their requests counted, and `/metrics` beside them, which tells what is counted.
+    pub fn measured(&self, router: Router) -> Router {
+        let metrics = Router::new().route("/metrics", get(metrics::show)).with_state(Arc::clone(&self.tap));
+        router.merge(metrics).layer(from_fn_with_state(Arc::clone(&self.tap), metrics::observe))
+    }
+
+    /// Whether the service was told to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.tap.stopping.is_cancelled()
     }
 
     /// Runs the jobs of asynchronous queries until [`TapService::stop`] was called and those that ran have ended. Without it jobs wait.

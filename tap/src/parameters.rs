@@ -102,6 +102,12 @@ impl Parameters {
         }
     }
 
+    /// The format that is asked for: RESPONSEFORMAT, or FORMAT as it was called before. The first counts: astroquery sends another one
+    /// behind it when a table comes along.
+    pub(crate) fn format(&self) -> Option<&str> {
+        self.all("RESPONSEFORMAT").chain(self.all("FORMAT")).next()
+    }
+
     /// The values of a parameter that are not blank.
     pub(crate) fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         let named = self.pairs.iter().filter(move |(key, _)| key == name);

@@ -46,13 +46,9 @@ impl Question {
             return Err(Error::invalid("the parameter QUERY is given twice"));
         }
         let text = parameters.one("QUERY")?.ok_or_else(|| Error::invalid("the parameter QUERY is missing"))?;
-        let format = match parameters.one("RESPONSEFORMAT")? {
-            Some(format) => Some(format),
-            None => parameters.one("FORMAT")?,
-        };
         Ok(Self {
             text: text.to_owned(),
-            output: format.map_or(Ok(Output::DEFAULT), Output::parse)?,
+            output: parameters.format().map_or(Ok(Output::DEFAULT), Output::parse)?,
             max_rows: max_rows(parameters.one("MAXREC")?, settings)?,
             explain: matches!(parameters.one("EXPLAIN")?, Some("1" | "true" | "TRUE")),
             asked_unix_ms,
@@ -109,6 +105,14 @@ mod tests {
         assert_eq!(question.output, Output::parse("csv").unwrap());
         assert_eq!(question.max_rows, Some(5));
         assert!(!question.explain);
+        for (pairs, format) in [
+            ([("FORMAT", "csv"), ("format", "votable")], "csv"),
+            ([("FORMAT", "csv"), ("RESPONSEFORMAT", "tsv")], "tsv"),
+        ] {
+            let mut all = vec![("QUERY", "q")];
+            all.extend(pairs);
+            assert_eq!(read(&all).unwrap().output, Output::parse(format).unwrap());
+        }
     }
 
     #[test]

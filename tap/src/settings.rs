@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use qserv_core::catalog::Example;
 use serde::{Deserialize, Serialize};
 
 use crate::upload::UploadSettings;
@@ -35,6 +36,14 @@ pub struct TapSettings {
     /// Synchronous queries that one user, or one address where users are not known, may have open at once; one more is refused. Many
     /// people may share an address.
     pub max_requests_per_client: usize,
+    /// Synchronous queries that are worked on at once, answers that are being sent included. Fewer than queries run at once in all
+    /// (`query.max_running`), so that jobs have their turn however many people wait for answers.
+    pub max_running_requests: usize,
+    /// Synchronous queries that wait for their turn; one more is refused. Each costs its text, and its uploads on disk.
+    pub max_waiting_requests: usize,
+    /// The web pages that may ask in their visitors' browsers, by their origins, for example `https://portal.example.org`; `*` for all,
+    /// and none where only programs ask. Browsers send no passwords and cookies along, so a page sees what everyone can.
+    pub allowed_origins: Vec<String>,
     /// Largest request body in bytes. Queries are text, so 2 MiB is generous; it bounds what one request can hold in memory.
     pub max_body_bytes: usize,
     /// MAXREC of requests that name none; none by default, because a result cut in silence is a wrong result to many a script.
@@ -76,7 +85,7 @@ pub struct TapSettings {
     pub sweep_interval_s: u64,
     /// Bounds of tables that requests bring along.
     pub uploads: UploadSettings,
-    /// Example queries for the landing page.
+    /// Example queries for the pages `/tap` and `/tap/examples`, behind those that databases bring along.
     pub examples: Vec<Example>,
     /// The functions beyond ADQL's own, for the capabilities.
     #[serde(skip)]
@@ -99,6 +108,9 @@ impl Default for TapSettings {
             owner_header: None,
             address_header: None,
             max_requests_per_client: 256,
+            max_running_requests: 48,
+            max_waiting_requests: 512,
+            allowed_origins: vec!["*".to_owned()],
             max_body_bytes: 2 * 1024 * 1024,
             default_max_rows: None,
             hard_max_rows: None,
@@ -120,10 +132,12 @@ impl Default for TapSettings {
             examples: vec![
                 Example {
                     title: "All tables".to_owned(),
+                    description: None,
                     query: "SELECT schema_name, table_name, description FROM tap_schema.tables".to_owned(),
                 },
                 Example {
                     title: "Columns that hold a flux".to_owned(),
+                    description: None,
                     query: "SELECT table_name, column_name, unit, description\nFROM tap_schema.columns\nWHERE ucd LIKE 'phot.flux%'"
                         .to_owned(),
                 },
@@ -132,16 +146,6 @@ impl Default for TapSettings {
             features: default_features(),
         }
     }
-}
-
-/// A query for users to start from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Example {
-    /// What it asks, in a few words.
-    pub title: String,
-    /// The query.
-    pub query: String,
 }
 
 /// A function that is not part of ADQL.

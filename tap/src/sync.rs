@@ -25,11 +25,16 @@ use crate::error::{Failure, too_many_requests};
 use crate::parameters::Parameters;
 use crate::question::Question;
 use crate::stream::{EncodedResult, OnFailure, run_time_exceeded};
+use crate::turns::Turn;
 use crate::vosi;
+
+/// The mode of these queries in the log and in the metrics.
+const MODE: &str = "sync";
 
 /// Answers a synchronous request. A client that goes away drops this future or the body that it gave, and with it the query.
 pub(crate) async fn query(State(tap): State<Arc<Tap>>, request: Request) -> Response {
     let Some(place) = tap.clients.enter(&tap.client(&request)) else {
+        tap.metrics.query_refused(MODE);
         return too_many_requests(tap.clients.most());
     };
     let id = Account::new_id();
@@ -44,12 +49,14 @@ pub(crate) async fn query(State(tap): State<Arc<Tap>>, request: Request) -> Resp
 async fn answer(tap: &Tap, request: Request, id: String, place: Place) -> Result<Response, Failure> {
     let (base_url, client) = (tap.base_url(&request), tap.client(&request));
     let headers = request.headers().clone();
+    tap.turns.look().inspect_err(|_| tap.metrics.query_refused(MODE))?;
     let parameters = Parameters::read_with_files(request, tap).await?;
     if parameters.one("REQUEST")?.is_some_and(|request| request.eq_ignore_ascii_case("getCapabilities")) {
         return Ok(vosi::capabilities(&tap.settings, &base_url));
     }
     let question = Question::read(&parameters, &tap.settings, tap.clock.unix_ms())?;
-    let mut account = Account::begin(id, "sync", client.owner.as_deref(), &question.text);
+    let turn = turn(tap).await?;
+    let mut account = Account::begin(id, MODE, client.owner.as_deref(), &question.text, &tap.metrics);
     let span = account.span();
     let deadline = tap.settings.sync_run_time_s.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let started = start(tap, &parameters, &question, deadline, &account).instrument(span.clone());
@@ -58,8 +65,17 @@ async fn answer(tap: &Tap, request: Request, id: String, place: Place) -> Result
         Some(deadline) => tokio::time::timeout_at(deadline, started).await.unwrap_or_else(|_| Err(run_time_exceeded())),
     };
     let chunks = started.inspect_err(|error| account.failed(error))?;
-    let body = Answered { chunks, account, span, _place: place };
+    let body = Answered { chunks, account, span, _place: place, _turn: turn };
     Ok(compression::respond(&headers, question.output, body))
+}
+
+/// Waits for the query's turn.
+async fn turn(tap: &Tap) -> Result<Turn> {
+    let turn = tokio::select! {
+        turn = tap.turns.wait() => turn,
+        () = tap.giving_up.cancelled() => Err(stopped()),
+    };
+    turn.inspect_err(|_| tap.metrics.query_refused(MODE))
 }
 
 /// Starts the query and waits until there is something to send or it has failed.
@@ -108,6 +124,7 @@ struct Answered {
     account: Account,
     span: tracing::Span,
     _place: Place,
+    _turn: Turn,
 }
 
 impl Stream for Answered {

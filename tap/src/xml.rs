@@ -60,6 +60,13 @@ pub(crate) fn put_escaped(text: &str, place: Place, out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes[copied..]);
 }
 
+/// A text so that an XML parser reads it back.
+pub(crate) fn escaped(text: &str, place: Place) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    put_escaped(text, place, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Appends a small document to a buffer, element by element.
 pub(crate) struct XmlWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -147,12 +154,6 @@ impl<'a> XmlWriter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn escaped(text: &str, place: Place) -> String {
-        let mut out = Vec::new();
-        put_escaped(text, place, &mut out);
-        String::from_utf8(out).unwrap()
-    }
 
     #[test]
     fn escapes_what_a_parser_would_misread() {

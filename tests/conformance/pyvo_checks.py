@@ -276,8 +276,11 @@ def check_result_in_any_format(sky):
             synchronous, content_type = sky.fetch(text, FORMAT=response_format)
             assert stored.headers["Content-Type"] == content_type
             assert without_date(stored.content) == without_date(synchronous), response_format
-        whole = requests.get(url, timeout=60)
-        assert whole.headers["Accept-Ranges"] == "bytes"
+        packed = requests.get(url, timeout=60)
+        assert packed.headers["Content-Encoding"] in ("gzip", "zstd") and packed.headers["Accept-Ranges"] == "none"
+        whole = requests.get(url, headers={"Accept-Encoding": "identity"}, timeout=60)
+        assert whole.headers["Accept-Ranges"] == "bytes" and "Content-Encoding" not in whole.headers
+        assert packed.content == whole.content and packed.headers["ETag"] != whole.headers["ETag"]
         part = requests.get(url, headers={"Range": "bytes=100-", "If-Range": whole.headers["ETag"]}, timeout=60)
         assert part.status_code == 206 and part.content == whole.content[100:]
         outside = requests.get(url, headers={"Range": f"bytes={len(whole.content)}-"}, timeout=60)
@@ -371,6 +374,14 @@ def check_tables(sky):
     assert "demo.Object" in {key.targettable for key in tables["demo.Source"].foreignkeys}
 
 
+def check_examples(sky):
+    """.examples: each is answered, with rows"""
+    examples = sky.service.examples
+    assert len(examples) >= 8, len(examples)
+    for example in examples:
+        assert len(example.execute()) > 0, example["QUERY"]
+
+
 def check_tables_agree_with_schema(sky):
     """.tables and TAP_SCHEMA tell the same of every column"""
     described = sky.service.search("SELECT table_name, column_name, datatype, unit, ucd FROM tap_schema.columns").to_table()
@@ -399,7 +410,7 @@ def check_capabilities(sky):
     assert {"POINT", "CIRCLE", "CONTAINS", "DISTANCE"} <= forms
     assert any(form.startswith("scisql_nanojanskyToAbMag(") for form in forms)
     standards = {one.standardid for one in sky.service.capabilities}
-    assert {"ivo://ivoa.net/std/TAP", "ivo://ivoa.net/std/VOSI#tables-1.1"} <= standards, standards
+    assert {"ivo://ivoa.net/std/TAP", "ivo://ivoa.net/std/VOSI#tables-1.1", "ivo://ivoa.net/std/DALI#examples"} <= standards, standards
     # Each offered format is one that the service then gives.
     for offered in capability.outputformats:
         for name in [offered.mime, *offered.aliases]:

@@ -95,6 +95,8 @@ def assert_same(sent, back, masked_as_nan=()):
     assert back.colnames == sent.colnames, (back.colnames, sent.colnames)
     for name in sent.colnames:
         expected, found = numpy.ma.asarray(sent[name]), numpy.ma.asarray(back[name])
+        if expected.dtype.kind in "iufb":
+            assert found.dtype.newbyteorder("=") == expected.dtype.newbyteorder("="), (name, found.dtype, expected.dtype)
         expected_null, found_null = numpy.ma.getmaskarray(expected), numpy.ma.getmaskarray(found)
         if name in masked_as_nan:
             found_null = found_null | numpy.isnan(found.data)

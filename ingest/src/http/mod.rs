@@ -6,6 +6,7 @@
 //! | `POST /databases` | makes one from a [`DatabaseDeclaration`] |
 //! | `GET /databases/{name}` | one database |
 //! | `DELETE /databases/{name}` | drops it |
+//! | `PUT /databases/{name}/examples` | a JSON array of examples, in the place of those that it has |
 //! | `POST /databases/{name}/transactions` | opens a transaction: `{"transaction": 7}` |
 //! | `POST /transactions/{id}/contributions?table=T&source=FILE&options=JSON` | loads the body as a file |
 //! | `POST /transactions/{id}/commit` | makes it visible |
@@ -17,10 +18,10 @@
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use qserv_core::catalog::{Database, TransactionId};
-use qserv_core::schema::{Description, MAX_TEXT_BYTES, declare, read_felis, read_layout};
+use qserv_core::catalog::{Database, Example, TransactionId};
+use qserv_core::schema::{Description, MAX_TEXT_BYTES, declare, read_examples, read_felis, read_layout};
 use qserv_core::{Error, Result};
 use qserv_loaders::{FormatOptions, Input};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub enum DatabaseDeclaration {
         /// The files that the Felis file takes columns from, by the names it uses.
         #[serde(default)]
         resources: std::collections::BTreeMap<String, String>,
+        /// The file of its examples.
+        #[serde(default)]
+        examples: Option<TextFile>,
     },
 }
 
@@ -69,7 +73,7 @@ impl DatabaseDeclaration {
     fn declare(self) -> Result<Database> {
         match self {
             Self::Database(database) => Ok(*database),
-            Self::Files { name, schema, layout, resources } => {
+            Self::Files { name, schema, layout, resources, examples } => {
                 let resolve = |wanted: &str| {
                     resources.get(wanted).cloned().ok_or_else(|| {
                         Error::invalid("the schema takes columns from a file that was not sent along")
@@ -80,6 +84,9 @@ impl DatabaseDeclaration {
                 let mut database = declare(&schema, &read_layout(&layout.text, &layout.name)?)?;
                 if let Some(name) = name {
                     database.name = name;
+                }
+                if let Some(file) = examples {
+                    database.examples = read_examples(&file.text, &file.name)?;
                 }
                 Ok(database)
             }
@@ -109,6 +116,7 @@ pub fn router(ingest: Ingest) -> Router {
     let routes = Router::new()
         .route("/databases", get(databases).post(create_database).layer(declarations))
         .route("/databases/{name}", get(describe_database).delete(drop_database))
+        .route("/databases/{name}/examples", put(replace_examples).layer(declarations))
         .route("/databases/{name}/transactions", post(begin))
         .route("/transactions/{id}/contributions", post(contribute).layer(DefaultBodyLimit::disable()))
         .route("/transactions/{id}/commit", post(commit))
@@ -145,6 +153,17 @@ async fn create_database(
 
 async fn describe_database(State(ingest): State<Ingest>, Path(name): Path<String>) -> Answer<Json<Description>> {
     Ok(Json(ingest.describe_database(&name).await?))
+}
+
+async fn replace_examples(
+    State(ingest): State<Ingest>,
+    Path(name): Path<String>,
+    body: Result<Json<Vec<Example>>, JsonRejection>,
+) -> Answer<StatusCode> {
+    let Json(examples) =
+        body.map_err(|error| Error::invalid(format!("the examples cannot be read: {}", error.body_text())))?;
+    ingest.replace_examples(&name, &examples).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn drop_database(State(ingest): State<Ingest>, Path(name): Path<String>) -> Answer<StatusCode> {

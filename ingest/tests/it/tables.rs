@@ -82,6 +82,7 @@ pub(crate) fn database(pixelization: PixelizationKind, chunk_order: Option<u8>, 
             table("Filter", TableKind::Replicated, columns()),
         ],
         foreign_keys: vec![],
+        examples: vec![],
     }
 }
 

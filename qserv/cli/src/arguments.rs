@@ -125,6 +125,8 @@ pub enum DatabaseCommand {
         #[allow(missing_docs, reason = "documented at its type")]
         server: ServerArgument,
     },
+    /// Replace the example queries of a database
+    Examples(ExamplesArguments),
     /// Remove a database and all its rows
     Drop {
         /// The database
@@ -147,6 +149,22 @@ pub struct CreateArguments {
     /// How the tables are spread over the sky (TOML)
     #[arg(long, value_name = "FILE")]
     pub layout: PathBuf,
+    /// Example queries for those who see the database for the first time (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub examples: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub server: ServerArgument,
+}
+
+/// `qserv database examples`.
+#[derive(Debug, Args)]
+pub struct ExamplesArguments {
+    /// The database
+    pub name: String,
+    /// The examples (TOML); a file without any removes those that are there
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented at its type")]
     pub server: ServerArgument,
@@ -314,6 +332,7 @@ impl Arguments {
             ],
             Command::Database(
                 DatabaseCommand::Create(CreateArguments { server, .. })
+                | DatabaseCommand::Examples(ExamplesArguments { server, .. })
                 | DatabaseCommand::List { server }
                 | DatabaseCommand::Describe { server, .. }
                 | DatabaseCommand::Drop { server, .. },

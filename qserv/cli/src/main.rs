@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use qserv_cli::arguments::{Arguments, Command};
-use qserv_cli::settings::{Layers, Settings};
+use qserv_cli::settings::{Layers, LogFormat, Settings};
 use qserv_cli::{commands, demo, terminal};
 use qserv_core::{Error, Result};
 use tracing_subscriber::EnvFilter;
@@ -58,10 +58,11 @@ fn log_to_stderr(settings: &Settings) -> Result<()> {
     let filter = EnvFilter::try_new(&settings.log.filter).map_err(|error| {
         Error::invalid("the log filter cannot be read").with("log.filter", &settings.log.filter).caused_by(error)
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_writer(std::io::stderr)
-        .init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log.format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        // The query's id is a field of the line, whether the event or the span around it has it.
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).init(),
+    }
     Ok(())
 }

@@ -25,11 +25,13 @@ use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::ClusterStore;
 use qserv_ingest::Ingest;
-use qserv_tap::{Example, FeatureSet, Function, TapService, TapSettings};
+use qserv_tap::{FeatureSet, Function, TapService, TapSettings};
 use qserv_worker::EmbeddedWorker;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::health::{self, Health};
+use crate::listener::PatientListener;
 use crate::settings::Settings;
 
 /// How long answers that were given up may take to say so to their clients.
@@ -51,6 +53,7 @@ pub struct Server {
     /// No other czar uses the catalog.
     is_alone: bool,
     drain: Duration,
+    client_timeout: Duration,
     /// Dropped last: queries and loads end before the workers of this process do.
     workers: Vec<EmbeddedWorker>,
     tasks: JoinSet<()>,
@@ -169,7 +172,22 @@ impl Server {
         let membership = settings.czar.membership.clone();
         let tap = tap_settings(settings, shape.data_dir);
         let drain = Duration::from_millis(settings.czar.drain_ms);
-        Ok(Self { catalog, czar, ingest, peers, secret, membership, tap, clock, is_alone, drain, workers, tasks })
+        let client_timeout = Duration::from_secs(settings.czar.client_timeout_s.max(1));
+        Ok(Self {
+            catalog,
+            czar,
+            ingest,
+            peers,
+            secret,
+            membership,
+            tap,
+            clock,
+            is_alone,
+            drain,
+            client_timeout,
+            workers,
+            tasks,
+        })
     }
 
     /// What is loaded and where.
@@ -190,11 +208,6 @@ impl Server {
         Arc::clone(&self.czar) as Arc<dyn QueryService>
     }
 
-    /// Shows these on the landing page before all others.
-    pub fn add_examples(&mut self, examples: Vec<Example>) {
-        self.tap.examples.splice(0..0, examples);
-    }
-
     /// TAP, without HTTP.
     fn tap(&self) -> Result<TapService> {
         let parts = qserv_tap::Parts {
@@ -209,9 +222,9 @@ impl Server {
 
     /// Everything that is served over HTTP.
     fn router(&self, tap: &TapService) -> Router {
-        Router::new()
+        let router = Router::new()
             .route("/", get(|| async { Redirect::temporary("/tap") }))
-            .route("/healthz", get(|| async { "ok\n" }))
+            .merge(health::router(Health { queries: self.queries(), peers: self.peers.clone(), tap: tap.clone() }))
             .merge(tap.router())
             .merge(qserv_ingest::router(self.ingest.clone()))
             .merge(qserv_engine::cluster::router(
@@ -220,7 +233,8 @@ impl Server {
                 &self.membership,
                 self.secret.clone(),
                 Arc::clone(&self.clock),
-            ))
+            ));
+        tap.measured(router)
     }
 
     /// Serves HTTP and runs jobs until `stop` is ready. Then requests and jobs that run have the drain time to end; what has not
@@ -231,13 +245,9 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let tap = self.tap()?;
         let router = self.router(&tap);
-        let Self { catalog, workers, mut tasks, drain, .. } = self;
-        // Answers are small packets now and then: waiting to fill one costs each 40 ms.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-        });
+        let Self { catalog, workers, mut tasks, drain, client_timeout, .. } = self;
+        // Nothing is left to do with each connection, but axum knows the addresses only of listeners like this.
+        let listener = PatientListener::new(listener, client_timeout).tap_io(|_| ());
         let (stopping, mut stopped) = tokio::sync::watch::channel(false);
         let told = tap.clone();
         let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())

@@ -29,6 +29,7 @@ pub(crate) use spool::SpooledFile;
 use self::fetch::Fetcher;
 use self::parameter::Source;
 use self::spool::{Receiving, Spool};
+use crate::metrics::Metrics;
 use crate::parameters::Parameters;
 use crate::settings::TapSettings;
 
@@ -43,11 +44,12 @@ pub(crate) struct Uploads {
     reader: Arc<dyn TableReader>,
     /// Whoever may not fetch has none.
     fetcher: Option<Fetcher>,
+    metrics: Arc<Metrics>,
 }
 
 impl Uploads {
     /// Uploads whose files `reader` opens.
-    pub(crate) fn new(settings: &TapSettings, reader: Arc<dyn TableReader>) -> Self {
+    pub(crate) fn new(settings: &TapSettings, reader: Arc<dyn TableReader>, metrics: Arc<Metrics>) -> Self {
         let bounds = settings.uploads.clone();
         let fetcher = bounds.from_urls.then(|| Fetcher::new(&bounds));
         let fetcher = fetcher.transpose().unwrap_or_else(|error| {
@@ -55,7 +57,7 @@ impl Uploads {
             None
         });
         let spool = Spool::new(settings.scratch_dir.join(FOLDER), bounds.max_spool_bytes);
-        Self { settings: bounds, spool, reader, fetcher }
+        Self { settings: bounds, spool, reader, fetcher, metrics }
     }
 
     /// Whether the service takes uploads at all.
@@ -181,7 +183,9 @@ impl Incoming<'_, '_> {
     /// # Errors
     /// As storing.
     pub(crate) async fn finish(self) -> Result<Arc<SpooledFile>> {
-        self.file.finish().await
+        let file = self.file.finish().await?;
+        self.inbox.uploads.metrics.uploaded(file.bytes());
+        Ok(file)
     }
 }
 

@@ -4,11 +4,14 @@
 //! part of it can be given. Of a longer one parts are given in the job's own format: the first request for one has the encoded form
 //! put beside the stored result, and from then on that file is the answer. Encoding the same result again gives the same bytes, so a
 //! client may go on with a part where the whole broke off.
+//!
+//! A client that accepts it, and asks for no part, gets the answer compressed on its way. That is another representation, with an
+//! ETag of its own and without parts.
 
 use std::sync::{Arc, PoisonError};
 
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
@@ -18,6 +21,7 @@ use qserv_core::query::{QueryProgress, QueryResult};
 use qserv_core::{Error, ErrorKind, Result};
 
 use super::jobs::Jobs;
+use crate::compression::{self, Coding};
 use crate::formats::Output;
 use crate::parameters::Parameters;
 use crate::question::Question;
@@ -40,16 +44,18 @@ impl Jobs {
         let result = job.result.as_ref().ok_or_else(|| no_result(job))?;
         let mut question = self.question(job, &Parameters::from_stored(job.parameters.clone(), Vec::new()))?;
         let own = question.output;
-        let asked = match parameters.one("RESPONSEFORMAT")? {
-            Some(format) => Some(format),
-            None => parameters.one("FORMAT")?,
-        };
-        question.output = asked.map_or(Ok(own), Output::parse)?;
+        question.output = parameters.format().map_or(Ok(own), Output::parse)?;
         let is_own = question.output == own;
+        let is_compressible = question.output.format.is_compressible();
+        let asks_for_part = headers.contains_key(header::RANGE);
+        let coding = if is_compressible && !asks_for_part { Coding::accepted(headers) } else { Coding::Identity };
+        let etag = etag(result, question.output, coding);
         let fetch = Fetch {
-            etag: etag(result, question.output),
+            range: range::asked(headers, &etag).map(str::to_owned),
+            etag,
             content_type: question.output.content_type,
-            range: range::asked(headers, &etag(result, question.output)).map(str::to_owned),
+            is_compressible,
+            coding,
         };
 
         let encoded = encoded_path(result);
@@ -152,12 +158,19 @@ impl Drop for Turn<'_> {
 struct Fetch {
     etag: String,
     content_type: &'static str,
+    /// The answer depends on what the client accepts.
+    is_compressible: bool,
+    /// Anything but the body as it is only where no part is asked for.
+    coding: Coding,
     range: Option<String>,
 }
 
 impl Fetch {
     /// An answer in memory, or a part of it.
     fn short(self, body: Bytes) -> Response {
+        if self.coding != Coding::Identity {
+            return self.compressed(stream::iter([Ok(body)]));
+        }
         match self.part(body.len() as u64) {
             Part::Whole => self.respond(StatusCode::OK, Some(body.len() as u64), None, Body::from(body)),
             Part::Outside => self.outside(body.len() as u64),
@@ -193,14 +206,32 @@ impl Fetch {
                 Ok(Some((part, left)))
             }
         });
+        if self.coding != Coding::Identity {
+            return self.compressed(parts);
+        }
         self.respond(status, Some(bytes), content_range, Body::from_stream(parts))
     }
 
     /// An answer of unknown length.
     fn streamed(self, chunks: impl Stream<Item = Result<Bytes>> + Send + 'static, has_parts: bool) -> Response {
+        if self.coding != Coding::Identity {
+            return self.compressed(chunks);
+        }
         let mut response = self.respond(StatusCode::OK, None, None, Body::from_stream(chunks));
         if !has_parts {
-            response.headers_mut().insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("none"));
+            response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
+        }
+        response
+    }
+
+    /// The whole answer, in the coding that the client accepts.
+    fn compressed(self, chunks: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Response {
+        let coding = self.coding;
+        let body = Body::from_stream(compression::compressed(coding, chunks));
+        let mut response = self.respond(StatusCode::OK, None, None, body);
+        response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
+        if let Some(name) = coding.name() {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
         }
         response
     }
@@ -221,8 +252,11 @@ impl Fetch {
             (header::ETAG, self.etag),
         ];
         let mut response = (status, always, body).into_response();
-        let sometimes =
-            [(header::CONTENT_LENGTH, bytes.map(|bytes| bytes.to_string())), (header::CONTENT_RANGE, range)];
+        let sometimes = [
+            (header::CONTENT_LENGTH, bytes.map(|bytes| bytes.to_string())),
+            (header::CONTENT_RANGE, range),
+            (header::VARY, self.is_compressible.then(|| header::ACCEPT_ENCODING.to_string())),
+        ];
         for (name, value) in sometimes {
             if let Some(value) = value.and_then(|value| value.parse().ok()) {
                 response.headers_mut().insert(name, value);
@@ -232,10 +266,11 @@ impl Fetch {
     }
 }
 
-/// Names the bytes of one result in one format, as this version of the program encodes it.
-fn etag(result: &JobResult, output: Output) -> String {
+/// Names the bytes of one result in one format and coding, as this version of the program encodes it.
+fn etag(result: &JobResult, output: Output, coding: Coding) -> String {
     let form: String = output.content_type.chars().filter(|character| !matches!(character, '"' | '\\')).collect();
-    format!("\"{};{form};{}\"", result.path, env!("CARGO_PKG_VERSION"))
+    let coding = coding.name().map(|name| format!(";{name}")).unwrap_or_default();
+    format!("\"{};{form};{}{coding}\"", result.path, env!("CARGO_PKG_VERSION"))
 }
 
 /// Where the encoded form of a stored result is.

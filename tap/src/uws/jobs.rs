@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::request::{JobRequest, Step, after};
 use crate::client::Client;
 use crate::formats::Scratch;
+use crate::metrics::Metrics;
 use crate::results::Store;
 use crate::settings::TapSettings;
 use crate::upload::{SpooledFile, Uploads};
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) settings: Arc<TapSettings>,
     pub(crate) clock: SharedClock,
     pub(crate) stopping: CancellationToken,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The jobs of a service.
@@ -59,6 +61,7 @@ pub(crate) struct Jobs {
     pub(super) changes: broadcast::Sender<String>,
     /// No further jobs are started, and nobody waits any more.
     pub(super) stopping: CancellationToken,
+    pub(super) metrics: Arc<Metrics>,
     /// Those who encode a result into the store, so that no result is encoded twice at once.
     pub(super) encoding: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -92,7 +95,7 @@ impl Counters {
 impl Jobs {
     /// The jobs of a catalog.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { service, catalog, store, uploads, scratch, settings, clock, stopping } = parts;
+        let Parts { service, catalog, store, uploads, scratch, settings, clock, stopping, metrics } = parts;
         Self {
             service,
             settings,
@@ -106,6 +109,7 @@ impl Jobs {
             wake: Notify::new(),
             changes: broadcast::Sender::new(CHANGES),
             stopping,
+            metrics,
             encoding: Mutex::default(),
         }
     }
@@ -254,6 +258,14 @@ impl Jobs {
                 }
             }
         }
+    }
+
+    /// How many jobs of the catalog are in each phase that some are in.
+    ///
+    /// # Errors
+    /// `Unavailable` if the catalog does not answer.
+    pub(crate) async fn count(&self) -> Result<Vec<(JobPhase, u64)>> {
+        self.catalog.count_jobs().await
     }
 
     pub(super) fn limits(&self) -> JobLimits {

@@ -144,7 +144,7 @@ impl Jobs {
     /// Runs one job to its end.
     async fn work(&self, job: Job, counters: &Counters) {
         let text = job.parameters.iter().find(|(name, _)| name == "QUERY").map_or("", |(_, text)| text);
-        let mut account = Account::begin(job.id.clone(), "async", job.owner.as_deref(), text);
+        let mut account = Account::begin(job.id.clone(), "async", job.owner.as_deref(), text, &self.metrics);
         // If this is dropped, someone ended the job.
         account.cancelled();
         let span = account.span();

@@ -38,6 +38,12 @@ pub(super) fn document(settings: &TapSettings, base_url: &str) -> Vec<u8> {
             .close()
             .close();
     }
+    // For people first, so its interface is a page.
+    xml.open("capability", &[("standardID", "ivo://ivoa.net/std/DALI#examples")])
+        .open("interface", &[("xsi:type", "vr:WebBrowser")])
+        .leaf("accessURL", &[("use", "full")], &format!("{base_url}/examples"))
+        .close()
+        .close();
     xml.open("capability", &[("standardID", "ivo://ivoa.net/std/TAP"), ("xsi:type", "tr:TableAccess")])
         .open("interface", &[("xsi:type", "vs:ParamHTTP"), ("role", "std"), ("version", "1.1")])
         .leaf("accessURL", &[("use", "base")], base_url)

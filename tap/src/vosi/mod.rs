@@ -38,6 +38,9 @@ async fn show_capabilities(State(tap): State<Arc<Tap>>, request: Request) -> Res
     capabilities(&tap.settings, &tap.base_url(&request))
 }
 
+/// The media type of the documents.
+const CONTENT_TYPE: &str = "text/xml";
+
 fn xml(document: impl IntoResponse) -> Response {
-    ([(header::CONTENT_TYPE, "text/xml")], document).into_response()
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], document).into_response()
 }

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use qserv_core::catalog::tap_schema::{
     column_indexes, foreign_keys, is_indexed, query_name, query_table_name, votable_type,
 };
-use qserv_core::catalog::{Column, Database, Snapshot, Table};
+use qserv_core::catalog::{Column, Database, DatabaseSnapshot, ForeignKey, Snapshot, Table, TableSnapshot};
 use qserv_core::{Error, Result};
 
-use super::{VODATASERVICE, XSI};
+use super::{CONTENT_TYPE, VODATASERVICE, XSI};
 use crate::Tap;
+use crate::compression::respond_whole;
 use crate::error::Failure;
 use crate::parameters::Parameters;
 use crate::xml::XmlWriter;
@@ -40,11 +41,12 @@ impl TablesCache {
 
 /// All tables; `detail=min` leaves out their columns and keys.
 pub(super) async fn show_all(State(tap): State<Arc<Tap>>, request: Request) -> Result<Response, Failure> {
+    let headers = request.headers().clone();
     let parameters = Parameters::read(request).await?;
     let snapshot = tap.service.snapshot().await?;
     match parameters.one("DETAIL")?.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("max") => Ok(super::xml(tap.tables.get(&snapshot))),
-        Some("min") => Ok(super::xml(tableset(&snapshot, false))),
+        None | Some("max") => Ok(respond_whole(&headers, CONTENT_TYPE, tap.tables.get(&snapshot))),
+        Some("min") => Ok(respond_whole(&headers, CONTENT_TYPE, Bytes::from(tableset(&snapshot, false)))),
         Some(other) => Err(Error::invalid(format!("detail can be min or max, not \"{other}\"")).into()),
     }
 }
@@ -52,13 +54,16 @@ pub(super) async fn show_all(State(tap): State<Arc<Tap>>, request: Request) -> R
 /// One table by its name as the tableset writes it, letter case aside.
 pub(super) async fn show_one(State(tap): State<Arc<Tap>>, Path(name): Path<String>) -> Result<Response, Failure> {
     let snapshot = tap.service.snapshot().await?;
-    for database in snapshot.databases.values().map(|database| &*database.database) {
-        let named = |table: &&Table| query_table_name(&database.name, &table.name).eq_ignore_ascii_case(&name);
-        if let Some(table) = database.tables.iter().find(named) {
+    for DatabaseSnapshot { database, tables } in snapshot.databases.values().map(|database| &**database) {
+        let named = |table: &&Arc<TableSnapshot>| {
+            query_table_name(&database.name, &table.table.name).eq_ignore_ascii_case(&name)
+        };
+        if let Some(table) = tables.iter().find(named) {
             let mut out = Vec::new();
             let mut xml = XmlWriter::document(&mut out);
             xml.open("vosi:table", &[VOSI_TABLES, VODATASERVICE, XSI, ("xsi:type", "vs:Table"), ("type", "table")]);
-            put_table_content(&mut xml, database, table, true);
+            let keys = foreign_keys(database);
+            put_table_content(&mut xml, database, table, Some(&keys_of(&keys, &table.table)));
             xml.finish();
             return Ok(super::xml(out));
         }
@@ -70,13 +75,15 @@ fn tableset(snapshot: &Snapshot, with_columns: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let mut xml = XmlWriter::document(&mut out);
     xml.open("vosi:tableset", &[VOSI_TABLES, VODATASERVICE, XSI]);
-    for database in snapshot.databases.values().map(|database| &*database.database) {
+    for DatabaseSnapshot { database, tables } in snapshot.databases.values().map(|database| &**database) {
         xml.open("schema", &[])
             .leaf("name", &[], &query_name(&database.name))
             .optional("description", database.description.as_deref());
-        for table in &database.tables {
+        let keys = if with_columns { foreign_keys(database) } else { Vec::new() };
+        for table in tables {
             xml.open("table", &[("type", "table")]);
-            put_table_content(&mut xml, database, table, with_columns);
+            let keys = with_columns.then(|| keys_of(&keys, &table.table));
+            put_table_content(&mut xml, database, table, keys.as_deref());
             xml.close();
         }
         xml.close();
@@ -85,19 +92,31 @@ fn tableset(snapshot: &Snapshot, with_columns: bool) -> Vec<u8> {
     out
 }
 
-fn put_table_content(xml: &mut XmlWriter<'_>, database: &Database, table: &Table, with_columns: bool) {
+fn keys_of<'k>(keys: &'k [ForeignKey], table: &Table) -> Vec<&'k ForeignKey> {
+    keys.iter().filter(|key| key.from_table == table.name).collect()
+}
+
+/// What is told of a table; with its foreign keys its columns are told too.
+fn put_table_content(
+    xml: &mut XmlWriter<'_>,
+    database: &Database,
+    table: &TableSnapshot,
+    keys: Option<&[&ForeignKey]>,
+) {
+    // What is nowhere stored (TAP_SCHEMA) has a number of rows too, but nobody counted them.
+    let rows = (!table.segments.is_empty()).then(|| table.rows().to_string());
+    let table = &*table.table;
     xml.leaf("name", &[], &query_table_name(&database.name, &table.name))
         .optional("description", table.description.as_deref())
-        .optional("utype", table.utype.as_deref());
-    if !with_columns {
-        return;
-    }
+        .optional("utype", table.utype.as_deref())
+        .optional("nrows", rows.as_deref());
+    let Some(keys) = keys else { return };
     let mut columns: Vec<_> = table.columns.iter().zip(column_indexes(table)).collect();
     columns.sort_by_key(|(_, index)| *index);
     for (column, _) in columns {
         put_column(xml, table, column);
     }
-    for key in foreign_keys(database).iter().filter(|key| key.from_table == table.name) {
+    for key in keys {
         xml.open("foreignKey", &[]).leaf("targetTable", &[], &query_table_name(&database.name, &key.target_table));
         for (from, target) in key.from_columns.iter().zip(&key.target_columns) {
             xml.open("fkColumn", &[])

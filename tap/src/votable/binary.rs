@@ -171,6 +171,8 @@ fn put_column(
     raw: &mut [u8],
 ) -> Result<()> {
     match values {
+        // No number stands for NULL in a byte: where none can be flagged, the column is wider.
+        Values::Byte(array) => put_numbers(array, rows, 0, u8::to_be_bytes, cursors, raw),
         Values::Short(array) => put_numbers(array, rows, i16::MIN, i16::to_be_bytes, cursors, raw),
         Values::Int(array) => put_numbers(array, rows, i32::MIN, i32::to_be_bytes, cursors, raw),
         Values::Long(array) => put_numbers(array, rows, i64::MIN, i64::to_be_bytes, cursors, raw),

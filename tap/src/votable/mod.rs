@@ -69,7 +69,12 @@ impl VotableWriter {
             Serialization::Binary2 => Cells::Binary(BinaryRows::new(NullStyle::Flags)),
             Serialization::Tabledata => Cells::Tabledata,
         };
-        Self { columns: result_columns(schema), link: table_link(schema), header, cells, rows: 0 }
+        let columns = result_columns(schema).into_iter();
+        let columns = match serialization {
+            Serialization::Binary => columns.map(ResultColumn::with_room_for_null).collect(),
+            Serialization::Binary2 | Serialization::Tabledata => columns.collect(),
+        };
+        Self { columns, link: table_link(schema), header, cells, rows: 0 }
     }
 }
 

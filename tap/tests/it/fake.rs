@@ -265,7 +265,7 @@ impl Server {
             let tap = tap.clone();
             running.spawn(async move { tap.run_jobs().await });
         }
-        Self { router: tap.router(), tap, service, clock, catalog, results, scratch, settings, running }
+        Self { router: tap.measured(tap.router()), tap, service, clock, catalog, results, scratch, settings, running }
     }
 
     /// Another server over the same catalog and results, after this one.

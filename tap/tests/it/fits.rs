@@ -89,6 +89,7 @@ fn cell(tform: &str, null: Option<i64>, row: &mut &[u8], heap: &[u8]) -> Cell {
     }
     match elements(letter, count, null, row) {
         Cell::Array(mut elements) if digits == 0 => elements.remove(0),
+        Cell::Bytes(bytes) if digits == 0 => Cell::Integer(bytes[0].into()),
         cell => cell,
     }
 }

@@ -4,9 +4,11 @@
 
 mod asynchronous;
 mod decode;
+mod examples;
 mod fake;
 mod fits;
 mod formats;
+mod operation;
 mod restarts;
 mod round_trip;
 mod streaming;

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
-    LargeStringArray, ListArray, StringArray, StringViewArray, TimestampMicrosecondArray, UInt64Array,
+    ArrayRef, BinaryArray, BooleanArray, BooleanBuilder, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Int64Array, LargeStringArray, ListArray, ListBuilder, StringArray, StringViewArray, TimestampMicrosecondArray,
+    UInt8Array, UInt64Array,
 };
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
@@ -38,6 +39,9 @@ struct Row {
     point: Option<(u64, u64)>,
     polygon: Option<Vec<u64>>,
     required: i64,
+    octet: Option<u8>,
+    required_octet: u8,
+    flags: Option<Vec<bool>>,
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
@@ -61,10 +65,11 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         any::<Option<(u64, u64)>>(),
         proptest::option::of(proptest::collection::vec(any::<u64>(), 0..7)),
         any::<i64>(),
+        (any::<Option<u8>>(), any::<u8>(), proptest::option::of(proptest::collection::vec(any::<bool>(), 0..11))),
     );
     let row = (numbers, others).prop_map(|(numbers, others)| {
         let (boolean, byte, short, int, long, unsigned, float, double) = numbers;
-        let (texts, ascii, bytes, micros, point, polygon, required) = others;
+        let (texts, ascii, bytes, micros, point, polygon, required, (octet, required_octet, flags)) = others;
         Row {
             boolean,
             byte,
@@ -81,6 +86,9 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
             point,
             polygon,
             required,
+            octet,
+            required_octet,
+            flags,
         }
     });
     proptest::collection::vec(row, 1..40)
@@ -108,6 +116,9 @@ fn fields() -> Vec<Field> {
         with(Field::new("point", doubles(), true), field_metadata::XTYPE, "point"),
         with(Field::new("polygon", doubles(), true), field_metadata::XTYPE, "polygon"),
         Field::new("required", DataType::Int64, false),
+        Field::new("octet", DataType::UInt8, true),
+        Field::new("required octet", DataType::UInt8, false),
+        Field::new("flags", DataType::new_list(DataType::Boolean, true), true),
     ]
 }
 
@@ -116,6 +127,8 @@ fn batch(rows: &[Row]) -> RecordBatch {
     let doubles = |bits: Vec<u64>| bits.into_iter().map(|bits| Some(f64::from_bits(bits))).collect::<Vec<_>>();
     let points = rows.iter().map(|row| row.point.map(|(a, b)| doubles(vec![a, b])));
     let polygons = rows.iter().map(|row| row.polygon.clone().map(doubles));
+    let mut flags = ListBuilder::new(BooleanBuilder::new());
+    rows.iter().for_each(|row| flags.append_option(row.flags.clone().map(|flags| flags.into_iter().map(Some))));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|row| row.boolean).collect::<BooleanArray>()),
         Arc::new(rows.iter().map(|row| row.byte).collect::<Int8Array>()),
@@ -134,6 +147,9 @@ fn batch(rows: &[Row]) -> RecordBatch {
         Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(points)),
         Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(polygons)),
         Arc::new(rows.iter().map(|row| row.required).collect::<Int64Array>()),
+        Arc::new(rows.iter().map(|row| row.octet).collect::<UInt8Array>()),
+        Arc::new(rows.iter().map(|row| row.required_octet).collect::<UInt8Array>()),
+        Arc::new(flags.finish()),
     ];
     RecordBatch::try_new(Arc::new(Schema::new(fields())), columns).unwrap()
 }
@@ -173,6 +189,9 @@ fn cells(row: &Row) -> Vec<Cell> {
         cell(row.point, |(a, b)| doubles(vec![a, b])),
         cell(row.polygon.clone(), doubles),
         Cell::Integer(row.required),
+        integer(row.octet.map(i64::from)),
+        Cell::Integer(row.required_octet.into()),
+        cell(row.flags.clone(), |flags| Cell::Array(flags.into_iter().map(Cell::Boolean).collect())),
     ]
 }
 
@@ -299,6 +318,13 @@ fn types_are_what_votable_calls_them() {
         "point double 2 point",
         "polygon double * polygon",
         "required long",
+        "octet unsignedByte",
+        "required octet unsignedByte",
+        "flags boolean *",
     ];
     assert_eq!(described, expected);
+    // BINARY has no way to say that a byte is NULL.
+    let old = decode(&runtime.block_on(server.ask("q", &[("FORMAT", "votable/b")])).text);
+    let datatype = |name: &str| old.fields.iter().find(|field| field.name == name).unwrap().datatype.as_str();
+    assert_eq!((datatype("octet"), datatype("required octet")), ("short", "unsignedByte"));
 }

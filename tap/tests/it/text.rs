@@ -41,7 +41,7 @@ pub(crate) fn parse(field: &Field, cell: Option<&str>) -> Cell {
     let Some(text) = cell else { return Cell::Null };
     match (field.datatype.as_str(), &field.arraysize) {
         ("char" | "unicodeChar", _) => Cell::Text(text.to_owned()),
-        ("unsignedByte", _) => Cell::Bytes(
+        ("unsignedByte", Some(_)) => Cell::Bytes(
             (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect(),
         ),
         (datatype, None) => parse_one(datatype, text),
@@ -97,7 +97,7 @@ fn json_cell(field: &Field, value: &RawValue) -> Cell {
     match (field.datatype.as_str(), value.get()) {
         (_, "null") => Cell::Null,
         ("char" | "unicodeChar", text) => Cell::Text(serde_json::from_str(text).unwrap()),
-        ("unsignedByte", text) => Cell::Bytes(serde_json::from_str(text).unwrap()),
+        ("unsignedByte", text) if field.arraysize.is_some() => Cell::Bytes(serde_json::from_str(text).unwrap()),
         (datatype, text) if field.arraysize.is_some() => {
             let elements: Vec<&RawValue> = serde_json::from_str(text).unwrap();
             let element = |element: &&RawValue| match element.get() {

@@ -1,11 +1,12 @@
 //! `/tap/capabilities`, `/tap/tables`, `/tap/availability`.
 
-use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::Arc;
 
-use axum::http::{StatusCode, header};
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
 use qserv_core::ErrorKind;
-use qserv_core::catalog::{DatabaseSnapshot, Snapshot, SnapshotId, TableSnapshot, tap_schema};
+use qserv_core::catalog::{Column, Database, DatabaseSnapshot, Snapshot, SnapshotId, TableSnapshot, tap_schema};
 use qserv_tap::{Function, TapSettings};
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
@@ -13,7 +14,7 @@ use quick_xml::reader::Reader;
 use crate::fake::{FakeService, serve, serve_with};
 
 /// Panics unless every element that was opened is closed.
-fn check_well_formed(document: &str) {
+pub(crate) fn check_well_formed(document: &str) {
     let mut reader = Reader::from_str(document);
     let mut depth = 0;
     loop {
@@ -26,14 +27,20 @@ fn check_well_formed(document: &str) {
     }
 }
 
-fn snapshot() -> Snapshot {
-    let database = Arc::new(tap_schema::database());
-    let tables = database.tables.iter().map(|table| {
-        Arc::new(TableSnapshot { table: Arc::new(table.clone()), segments: Vec::new(), key_is_chunk_local: true })
+pub(crate) fn snapshot() -> Snapshot {
+    snapshot_of(vec![tap_schema::database()])
+}
+
+/// The databases without rows.
+pub(crate) fn snapshot_of(databases: Vec<Database>) -> Snapshot {
+    let databases = databases.into_iter().map(Arc::new).map(|database| {
+        let tables = database.tables.iter().map(|table| {
+            Arc::new(TableSnapshot { table: Arc::new(table.clone()), segments: Vec::new(), key_is_chunk_local: true })
+        });
+        let tables = tables.collect();
+        (database.name.clone(), Arc::new(DatabaseSnapshot { database, tables }))
     });
-    let tables = tables.collect();
-    let databases = BTreeMap::from([(database.name.clone(), Arc::new(DatabaseSnapshot { database, tables }))]);
-    Snapshot { id: SnapshotId(1), databases }
+    Snapshot { id: SnapshotId(1), databases: databases.collect() }
 }
 
 #[tokio::test]
@@ -55,6 +62,8 @@ async fn capabilities_name_every_interface_feature_and_bound() {
         "standardID=\"ivo://ivoa.net/std/TAP\" xsi:type=\"tr:TableAccess\"",
         "<accessURL use=\"base\">http://sky.example:8080/tap</accessURL>",
         "<accessURL use=\"full\">http://sky.example:8080/tap/tables</accessURL>",
+        "<capability standardID=\"ivo://ivoa.net/std/DALI#examples\">",
+        "<accessURL use=\"full\">http://sky.example:8080/tap/examples</accessURL>",
         "<form>scisql_nanojanskyToAbMag(flux DOUBLE) -&gt; DOUBLE</form>",
         "TAPRegExt#features-adqlgeo",
         "<mime>text/csv;header=present</mime>",
@@ -106,4 +115,39 @@ async fn addresses_follow_the_settings_and_distrust_the_host() {
     let server = serve_with(FakeService::new([]), settings);
     let reply = server.post("/tap/async", &[]).await;
     assert!(reply.header(header::LOCATION).starts_with("https://data.example.org/api/tap/async/"));
+}
+
+/// As many columns as the largest survey has; no time is asserted, but what takes a second in a test shows.
+#[tokio::test]
+async fn a_wide_schema_is_described_once() {
+    let template = &tap_schema::database().tables[2];
+    let column = |number: usize| Column {
+        name: format!("column_{number}"),
+        description: Some("A measurement & its meaning, in a sentence of the usual length".to_owned()),
+        column_index: None,
+        ..template.columns[0].clone()
+    };
+    let mut wide = tap_schema::database();
+    wide.name = "wide".to_owned();
+    wide.tables = (0..500)
+        .map(|number| {
+            let mut table = template.clone();
+            table.name = format!("table_{number}");
+            table.columns = (0..100).map(column).collect();
+            table
+        })
+        .collect();
+    let server = serve(FakeService::new([]).with_snapshot(Ok(snapshot_of(vec![wide]))));
+    let all = server.get("/tap/tables").await;
+    check_well_formed(&all.text);
+    assert_eq!(all.text.matches("<column").count(), 50_000);
+    let request = Request::get("/tap/tables").header(header::ACCEPT_ENCODING, "gzip");
+    let packed = server.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!((packed.header(header::CONTENT_ENCODING), packed.header(header::VARY)), ("gzip", "accept-encoding"));
+    assert!(packed.bytes.len() * 10 < all.bytes.len(), "{} of {}", packed.bytes.len(), all.bytes.len());
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(&*packed.bytes).read_to_string(&mut unpacked).unwrap();
+    assert!(unpacked == all.text);
+    let brief = server.get("/tap/tables?detail=min").await;
+    assert_eq!((brief.text.matches("<table ").count(), brief.text.matches("<column").count()), (500, 0));
 }

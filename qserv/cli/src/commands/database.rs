@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::path::{Component, Path};
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use qserv_core::catalog::Database;
+use qserv_adql::Options;
+use qserv_core::catalog::{Database, Example};
 use qserv_core::schema::{
-    Description, FelisSchema, MAX_TEXT_BYTES, declare, from_parquet_schema, read_felis, read_layout,
+    Description, FelisSchema, MAX_TEXT_BYTES, declare, from_parquet_schema, read_examples, read_felis, read_layout,
 };
 use qserv_core::{Error, Result};
 use qserv_ingest::{Client, Loading};
@@ -34,6 +35,12 @@ pub async fn run(command: &DatabaseCommand, settings: &Settings) -> Result<()> {
         DatabaseCommand::Describe { name, .. } => {
             describe(&client.describe_database(name).await?, &mut output).map_err(output_error)
         }
+        DatabaseCommand::Examples(replace) => {
+            let examples = examples(&replace.file)?;
+            client.replace_examples(&replace.name, &examples).await?;
+            let count = counted(examples.len() as u64, "example");
+            writeln!(output, "database {} has {count}", replace.name).map_err(output_error)
+        }
         DatabaseCommand::Drop { name, .. } => {
             client.drop_database(name).await?;
             writeln!(output, "dropped database {name}").map_err(output_error)
@@ -60,7 +67,25 @@ pub fn read_declaration(create: &CreateArguments) -> Result<Database> {
     let schema = schema.ok_or_else(|| Error::invalid("a database needs a schema; name one with --schema"))?;
     let mut layout = read_layout(&read_text(&create.layout)?, &create.layout.display().to_string())?;
     layout.name = Some(create.name.clone());
-    declare(&schema, &layout)
+    let mut database = declare(&schema, &layout)?;
+    if let Some(path) = &create.examples {
+        database.examples = examples(path)?;
+    }
+    Ok(database)
+}
+
+/// The examples of a file. Each is a query in ADQL; whether its tables are there is seen by who asks it.
+fn examples(path: &Path) -> Result<Vec<Example>> {
+    let examples = read_examples(&read_text(path)?, &path.display().to_string())?;
+    let options = Options { functions: qserv_czar::functions(), ..Options::default() };
+    for example in &examples {
+        if let Err(faults) = qserv_adql::check(&example.query, &options) {
+            let fault = faults.first().map(ToString::to_string).unwrap_or_default();
+            return Err(Error::invalid(format!("the example \"{}\" cannot be asked: {fault}", example.title))
+                .with("file", path.display()));
+        }
+    }
+    Ok(examples)
 }
 
 fn is_parquet(path: &Path) -> bool {
@@ -198,6 +223,7 @@ mod tests {
             name: "mine".to_owned(),
             schema: schemas.iter().map(|name| folder.join(name)).collect(),
             layout: folder.join("layout.toml"),
+            examples: None,
             server: crate::arguments::ServerArgument { url: None },
         }
     }
@@ -230,6 +256,18 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains("table Object (director: key objectId"), "{text}");
         assert!(text.contains("g_psfFlux"), "{text}");
+    }
+
+    #[test]
+    fn examples_are_adql() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("examples.toml");
+        let write = |query: &str| std::fs::write(&file, format!("[[examples]]\ntitle = \"A\"\nquery = '{query}'\n"));
+        write("SELECT scisql_nanojanskyToAbMag(flux) FROM mine.Object").unwrap();
+        assert_eq!(examples(&file).unwrap().len(), 1);
+        write("SELECT objectId FORM mine.Object").unwrap();
+        let error = examples(&file).unwrap_err().to_string();
+        assert!(error.contains("\"A\"") && error.contains("line 1"), "{error}");
     }
 
     #[test]

@@ -9,13 +9,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use qserv_core::catalog::DatabaseSnapshot;
+use qserv_core::catalog::{Database, DatabaseSnapshot, Example};
 use qserv_core::partition::PixelizationKind;
 use qserv_core::schema::{declare, read_felis, read_layout};
 use qserv_core::{Error, ErrorKind, Result};
 use qserv_ingest::{Ingest, LoadFile, Loading, Progress};
 use qserv_loaders::{Format, FormatOptions, Input};
-use qserv_tap::Example;
 
 use crate::commands::serve::{listen, stopped, tap_url};
 use crate::settings::Settings;
@@ -33,7 +32,7 @@ const OVERLAP_ARCSEC: f64 = 60.0;
 pub async fn run(settings: &Settings) -> Result<()> {
     let demo = &settings.demo;
     let listener = listen(&settings.czar.listen).await?;
-    let mut server = Server::embedded(settings, &demo.data_dir).await?;
+    let server = Server::embedded(settings, &demo.data_dir).await?;
     let mut output = std::io::stdout();
     let mut say = |line: String| writeln!(output, "{line}").map_err(output_error);
 
@@ -59,7 +58,11 @@ pub async fn run(settings: &Settings) -> Result<()> {
         say(format!("ready in {:.1} s", began.elapsed().as_secs_f64()))?;
     }
     let examples = examples(&sky);
-    server.add_examples(examples.clone());
+    // A sky that an earlier version made has none, or others.
+    let snapshot = server.catalog().snapshot().await?;
+    if snapshot.databases.get(sky::DATABASE).is_some_and(|database| database.database.examples != examples) {
+        server.catalog().replace_examples(sky::DATABASE, &examples).await?;
+    }
     say(welcome(&tap_url(&listener)?, &examples))?;
     server.serve(listener, stopped()).await
 }
@@ -87,7 +90,8 @@ pub async fn make(ingest: &Ingest, sky: &SampleSky, scratch: &Path) -> Result<qs
     let no_resources = |_: &str| Err(Error::internal("the sample sky's schema takes columns from no other file"));
     let felis = read_felis(sky.felis(), "demo.felis.yaml", &no_resources)?;
     let layout = sky.layout(PixelizationKind::Healpix, None, OVERLAP_ARCSEC);
-    ingest.create_database(&declare(&felis, &read_layout(&layout, "demo.toml")?)?).await?;
+    let declared = declare(&felis, &read_layout(&layout, "demo.toml")?)?;
+    ingest.create_database(&Database { examples: examples(sky), ..declared }).await?;
 
     let folder = scratch.join("sample-sky");
     let files = write_files(sky.clone(), folder.clone()).await;
@@ -120,11 +124,16 @@ async fn write_files(sky: SampleSky, folder: std::path::PathBuf) -> Result<Vec<L
     Ok(files.into_iter().map(load_file).collect())
 }
 
-/// Three queries to start from; each has an answer in every sky of the default seed.
+/// Queries to start from; each has an answer in every sky of the default seed.
 fn examples(sky: &SampleSky) -> Vec<Example> {
-    let example = |title: &str, query: String| Example { title: title.to_owned(), query };
+    let example = |title: &str, description: &str, query: String| Example {
+        title: title.to_owned(),
+        description: Some(description.to_owned()),
+        query,
+    };
     let mut examples = vec![example(
         "The brightest stars of a cluster on right ascension 0",
+        "A cone: only the chunks of sky that it touches are read. Fluxes are in nanojansky; the function makes magnitudes of them.",
         "SELECT TOP 10 objectId, coord_ra, coord_dec, scisql_nanojanskyToAbMag(g_psfFlux) AS g_mag\n\
          FROM demo.Object\n\
          WHERE CONTAINS(POINT(coord_ra, coord_dec), CIRCLE(0.0, 1.0, 0.1)) = 1\n  \
@@ -135,6 +144,7 @@ fn examples(sky: &SampleSky) -> Vec<Example> {
     if let Some(star) = sky.pulsating_star() {
         examples.push(example(
             &format!("The light curve of a star that pulsates in {:.3} days", star.period_d),
+            "All measurements of one object, found by its key: forced photometry is there for each visit, detected or not.",
             format!(
                 "SELECT v.expMidptMJD, f.band, scisql_nanojanskyToAbMag(f.psfFlux) AS mag\n\
                  FROM demo.ForcedSource AS f JOIN demo.Visit AS v ON v.visit = f.visit\n\
@@ -146,6 +156,7 @@ fn examples(sky: &SampleSky) -> Vec<Example> {
     }
     examples.push(example(
         "The stars that vary most in r",
+        "Sources are in the chunk of their object, so that this join and its groups need no exchange between workers.",
         "SELECT TOP 10 o.objectId, COUNT(*) AS detections, STDDEV(s.psfFlux) / AVG(s.psfFlux) AS variation\n\
          FROM demo.Object AS o JOIN demo.Source AS s ON s.objectId = o.objectId\n\
          WHERE o.refExtendedness = 0 AND s.band = 'r' AND s.snr > 20\n\
@@ -154,14 +165,46 @@ fn examples(sky: &SampleSky) -> Vec<Example> {
          ORDER BY variation DESC"
             .to_owned(),
     ));
+    examples.push(example(
+        "Pairs of objects within five arc seconds",
+        "A join of near neighbours: each object is compared with those around it, not with all.",
+        "SELECT TOP 20 a.objectId, b.objectId AS neighbour,\n       \
+         3600 * DISTANCE(a.coord_ra, a.coord_dec, b.coord_ra, b.coord_dec) AS arcsec\n\
+         FROM demo.Object AS a JOIN demo.Object AS b\n  \
+           ON DISTANCE(a.coord_ra, a.coord_dec, b.coord_ra, b.coord_dec) < 5 / 3600.0\n\
+         WHERE a.objectId < b.objectId\n\
+         ORDER BY arcsec"
+            .to_owned(),
+    ));
+    examples.push(example(
+        "Visits, detections and depth by filter",
+        "Small tables (Visit, Filter) are whole on each worker, and join with anything.",
+        "SELECT f.band, COUNT(DISTINCT s.visit) AS visits, COUNT(*) AS detections, MIN(s.psfFlux) AS faintest\n\
+         FROM demo.Source AS s JOIN demo.Filter AS f ON f.band = s.band\n\
+         GROUP BY f.band\n\
+         ORDER BY f.band"
+            .to_owned(),
+    ));
+    examples.push(example(
+        "The columns of the object table, and what they hold",
+        "Every table is described in TAP_SCHEMA, with units and UCDs.",
+        "SELECT column_name, datatype, unit, ucd, description\n\
+         FROM tap_schema.columns\n\
+         WHERE table_name = 'demo.Object'\n\
+         ORDER BY column_index"
+            .to_owned(),
+    ));
     examples
 }
+
+/// Examples that the greeting has room for.
+const WELCOME_EXAMPLES: usize = 3;
 
 /// What to do now.
 fn welcome(tap_url: &str, examples: &[Example]) -> String {
     let indented = |text: &str| text.lines().map(|line| format!("      {line}\n")).collect::<String>();
     let mut text = format!("\nTAP service at {tap_url}, Ctrl-C ends it. Ask it with TOPCAT, pyvo or `qserv query`:\n");
-    for (number, example) in examples.iter().enumerate() {
+    for (number, example) in examples.iter().take(WELCOME_EXAMPLES).enumerate() {
         text.push_str(&format!("\n  {}. {}\n\n{}", number + 1, example.title, indented(&example.query)));
     }
     let first = examples.first().map(|example| indented(&example.query)).unwrap_or_default();
@@ -180,7 +223,8 @@ mod tests {
     fn the_examples_are_adql_for_everyone() {
         let sky = SampleSky::new(Settings::default().demo.seed, 5_000);
         let examples = examples(&sky);
-        assert_eq!(examples.len(), 3);
+        assert_eq!(examples.len(), 6);
+        qserv_core::schema::check_examples(&examples).unwrap();
         let options = qserv_adql::Options::default();
         for example in &examples {
             assert_eq!(qserv_adql::check(&example.query, &options), Ok(()), "{}", example.title);

@@ -48,6 +48,18 @@ pub struct Settings {
 pub struct Log {
     /// What is written to standard error, as `tracing` filter directives.
     pub filter: String,
+    /// How it is written.
+    pub format: LogFormat,
+}
+
+/// How lines of the log are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: an object a line.
+    Json,
 }
 
 /// See [`Settings::client`].
@@ -72,6 +84,8 @@ pub struct Czar {
     pub secret: Option<String>,
     /// How long running requests and jobs may take to end when the czar shuts down, in milliseconds.
     pub drain_ms: u64,
+    /// A client that takes nothing of its answer for so long is given up, and its query with it.
+    pub client_timeout_s: u64,
     /// Memory for cached Parquet footers, in bytes.
     pub metadata_cache_bytes: usize,
     /// Memory for decoded pieces of key indexes, in bytes.
@@ -131,7 +145,7 @@ pub struct Demo {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            log: Log { filter: "warn".to_owned() },
+            log: Log { filter: "warn".to_owned(), format: LogFormat::Text },
             client: Client { server: "http://127.0.0.1:8080".to_owned() },
             czar: Czar::default(),
             query: Query::default(),
@@ -161,6 +175,7 @@ impl Default for Czar {
             catalog_url: None,
             secret: None,
             drain_ms: 5_000,
+            client_timeout_s: 300,
             metadata_cache_bytes: EngineLimits::default().metadata_cache_bytes,
             key_cache_bytes: 256 << 20,
             membership: MembershipSettings::default(),

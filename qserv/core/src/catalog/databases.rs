@@ -6,6 +6,7 @@ use sqlx::AnyConnection;
 
 use super::bulk::{Cells, InsertError, Values, damaged, insert_all};
 use super::connection::{failed, is_taken};
+use super::examples::{insert_examples, read_examples};
 use super::segments::{Which, read_segments};
 use super::{
     Catalog, Column, ColumnType, Database, DatabaseId, ForeignKey, MatchSide, Segment, Table, TableId, TableKind,
@@ -35,6 +36,7 @@ impl Catalog {
         insert_database(sql, &database, snapshot).await?;
         insert_tables(sql, &database).await?;
         insert_foreign_keys(sql, &database, first_key).await?;
+        insert_examples(sql, database.id, &database.examples).await?;
         write.commit().await?;
         tracing::info!(database = database.name, tables = database.tables.len(), "created a database");
         Ok(database)
@@ -255,6 +257,7 @@ pub(super) async fn read_declaration(sql: &mut AnyConnection, row: &DatabaseRow)
     let mut tables = read_tables(sql, row.id).await?;
     read_columns(sql, row.id, &mut tables).await?;
     let foreign_keys = read_foreign_keys(sql, row.id, &tables).await?;
+    let examples = read_examples(sql, row.id).await?;
     Ok(Database {
         id: row.id,
         name: row.name.clone(),
@@ -264,6 +267,7 @@ pub(super) async fn read_declaration(sql: &mut AnyConnection, row: &DatabaseRow)
         overlap_arcsec: row.overlap_arcsec,
         tables,
         foreign_keys,
+        examples,
     })
 }
 

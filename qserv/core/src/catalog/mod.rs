@@ -27,6 +27,7 @@
 mod bulk;
 mod connection;
 mod databases;
+mod examples;
 mod garbage;
 mod jobs;
 mod model;

@@ -349,6 +349,21 @@ pub struct Database {
     pub tables: Vec<Table>,
     /// Declared foreign keys, for TAP_SCHEMA.
     pub foreign_keys: Vec<ForeignKey>,
+    /// Queries to start from.
+    #[serde(default)]
+    pub examples: Vec<Example>,
+}
+
+/// A query to start from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// What it asks, in a few words.
+    pub title: String,
+    /// More of it, in a few sentences.
+    pub description: Option<String>,
+    /// The query, in ADQL.
+    pub query: String,
 }
 
 impl Database {

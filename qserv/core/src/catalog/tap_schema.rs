@@ -161,6 +161,7 @@ pub fn database() -> Database {
             refers("keys", "target_table", "tables", "table_name"),
             refers("key_columns", "key_id", "keys", "key_id"),
         ],
+        examples: Vec::new(),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Violation {
 pub fn check(database: &Database) -> Result<()> {
     let violations = violations(database);
     if violations.is_empty() {
-        return Ok(());
+        return super::check_examples(&database.examples);
     }
     let lines: Vec<String> = violations.into_iter().take(20).map(|violation| violation.message).collect();
     Err(Error::invalid(lines.join("\n")))

@@ -45,6 +45,7 @@ pub fn declare(schema: &FelisSchema, layout: &Layout) -> Result<Database> {
         overlap_arcsec: layout.overlap_arcsec,
         tables,
         foreign_keys: schema.foreign_keys.clone(),
+        examples: Vec::new(),
     };
     for Violation { subject, message } in violations(&database) {
         faults.add(&place_of(&subject, schema, layout, &placed), message);

@@ -8,7 +8,8 @@
 //! 3. [`declare`] puts the two together into a [`Database`](crate::catalog::Database) and checks it ([`check`]).
 //! 4. [`Catalog::create_database`](crate::catalog::Catalog::create_database) checks it again, for declarations that came
 //!    over the network, and stores it.
-//! 5. [`Description`] renders it back for people.
+//! 5. [`read_examples`] reads the example queries that an operator puts beside a database.
+//! 6. [`Description`] renders it back for people.
 //!
 //! Every refusal names the file, the line, and what to write instead, and all faults of a file are told at once.
 //!
@@ -18,6 +19,7 @@
 mod check;
 mod declare;
 mod describe;
+mod examples;
 mod faults;
 mod felis;
 mod layout;
@@ -27,6 +29,7 @@ mod yaml;
 pub use check::check;
 pub use declare::declare;
 pub use describe::{ColumnDescription, Description, TableDescription};
+pub use examples::{MAX_EXAMPLES, check_examples, read_examples};
 pub use felis::{FelisSchema, FelisTable, read_felis};
 pub use layout::{Layout, LayoutTable, read_layout};
 pub use parquet::from_parquet_schema;

@@ -76,6 +76,7 @@ impl CatalogTable {
                 overlap_arcsec: 0.0,
                 tables: Vec::new(),
                 foreign_keys: Vec::new(),
+                examples: Vec::new(),
             }),
             tables: Vec::new(),
         });

@@ -97,7 +97,7 @@ impl FitsWriter {
     /// # Errors
     /// [`Invalid`](qserv_core::ErrorKind::Invalid) if there are more columns than a FITS table can have.
     pub(crate) fn new(schema: &SchemaRef, header: Header, scratch: &Scratch) -> Result<Self> {
-        let columns = result_columns(schema);
+        let columns: Vec<_> = result_columns(schema).into_iter().map(ResultColumn::with_room_for_null).collect();
         if columns.len() > MAX_COLUMNS {
             return Err(Error::invalid(format!("a FITS table has at most {MAX_COLUMNS} columns; ask for fewer"))
                 .with("columns", columns.len()));

@@ -121,6 +121,7 @@ fn put_descriptors(
 
 fn put_scalars(values: &Values, place: &ColumnLayout, rows: usize, cells: &mut Cells<'_>) {
     match values {
+        Values::Byte(array) => put_numbers(array, 0, u8::to_be_bytes, cells),
         Values::Short(array) => put_numbers(array, short(place), i16::to_be_bytes, cells),
         Values::Int(array) => put_numbers(array, int(place), i32::to_be_bytes, cells),
         Values::Long(array) => put_numbers(array, long(place), i64::to_be_bytes, cells),

@@ -25,6 +25,21 @@ const COLUMNS: &str = "id, owner, run_id, phase, parameters, uploads, run_time_s
                        failure_kind, failure_message, result_path, result_media_type";
 
 impl Catalog {
+    /// How many jobs are in each phase that some are in.
+    ///
+    /// # Errors
+    /// `Unavailable` if the catalog does not answer.
+    pub async fn count_jobs(&self) -> Result<Vec<(JobPhase, u64)>> {
+        let query = sqlx::query("SELECT phase, COUNT(*) FROM jobs GROUP BY phase");
+        let rows = query.fetch_all(&self.inner.pool).await.map_err(failed("count jobs"))?;
+        let read = |row| {
+            let mut cells = Cells::of(row);
+            let phase = JobPhase::parse(&cells.get::<String>()?).ok_or_else(|| damaged("a job in no phase"))?;
+            Ok((phase, cells.get::<i64>()?.unsigned_abs()))
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// Makes a job, if the limits leave room for it.
     ///
     /// # Errors

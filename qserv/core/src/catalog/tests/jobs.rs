@@ -61,6 +61,7 @@ async fn a_job_comes_back_as_it_was_and_is_changed(catalog: Catalog) {
     assert_eq!(catalog.job("a").await.unwrap().as_ref(), Some(&changed), "a refused change changes nothing");
     assert_eq!(catalog.change_job("b", &LIMITS, |_| Ok(())).await.unwrap(), None);
 
+    assert_eq!(catalog.count_jobs().await.unwrap(), [(JobPhase::Queued, 1)]);
     let reason = JobFailure { kind: ErrorKind::Limit, message: "too\u{0}long".into() };
     let end = |job: &mut Job| {
         (job.phase, job.ended_unix_ms, job.failure) = (JobPhase::Aborted, Some(9), Some(reason));
@@ -69,6 +70,7 @@ async fn a_job_comes_back_as_it_was_and_is_changed(catalog: Catalog) {
     catalog.change_job("a", &LIMITS, end).await.unwrap();
     let ended = catalog.job("a").await.unwrap().unwrap();
     assert_eq!((ended.phase, ended.ended_unix_ms), (JobPhase::Aborted, Some(9)));
+    assert_eq!(catalog.count_jobs().await.unwrap(), [(JobPhase::Aborted, 1)]);
     let told = ended.failure.unwrap();
     assert_eq!((told.kind, told.message.replace('\0', "\u{FFFD}").as_str()), (ErrorKind::Limit, "too\u{FFFD}long"));
 

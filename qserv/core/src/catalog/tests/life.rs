@@ -33,6 +33,26 @@ async fn declarations_come_back_as_they_were(catalog: Catalog) {
     assert!(again.id > created.id, "numbers are not used again");
 }
 
+on_each_catalog!(examples_are_replaced_as_a_whole);
+async fn examples_are_replaced_as_a_whole(catalog: Catalog) {
+    catalog.create_database(&database("sky")).await.unwrap();
+    let before = catalog.snapshot().await.unwrap();
+    assert_eq!(before.databases["sky"].database.examples.len(), 2);
+    let others = [example("First", None), example("Second", Some("why")), example("Third", None)];
+    catalog.replace_examples("SKY", &others).await.unwrap();
+    let after = catalog.snapshot().await.unwrap();
+    assert!(after.id > before.id);
+    assert_eq!(after.databases["sky"].database.examples, others);
+    assert_eq!(all_of(&after), all_of(&read_whole(&catalog).await));
+    let wrong = catalog.replace_examples("sky", &[example(" ", None)]).await.unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Invalid);
+    assert_eq!(catalog.replace_examples("none", &others).await.unwrap_err().kind(), ErrorKind::NotFound);
+    catalog.replace_examples("sky", &[]).await.unwrap();
+    assert!(catalog.snapshot().await.unwrap().databases["sky"].database.examples.is_empty());
+    catalog.replace_examples("sky", &others).await.unwrap();
+    catalog.drop_database("sky").await.unwrap();
+}
+
 on_each_catalog!(a_transaction_is_invisible_until_it_commits);
 async fn a_transaction_is_invisible_until_it_commits(catalog: Catalog) {
     let sky = catalog.create_database(&database("sky")).await.unwrap();

@@ -187,7 +187,13 @@ fn database(name: &str) -> Database {
                 description: None,
             },
         ],
+        examples: vec![example("Things 'quoted' $1 ☉", Some("d")), example("Others", None)],
     }
+}
+
+fn example(title: &str, description: Option<&str>) -> Example {
+    let (title, description) = (title.to_owned(), description.map(str::to_owned));
+    Example { title, description, query: "SELECT 1\nFROM \"t\"".to_owned() }
 }
 
 /// A segment with every bound.
