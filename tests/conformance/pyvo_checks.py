@@ -247,7 +247,7 @@ def check_progress(sky):
         until = time.monotonic() + PHASE_TIMEOUT_S
         while True:
             document = xml.etree.ElementTree.fromstring(requests.get(job.url, timeout=60).content)
-            progress = {element.tag.split("}")[1]: int(element.text) for element in document.find(".//{*}progress")}
+            progress = {element.tag: int(element.text) for element in document.find(".//progress")}
             if progress["chunksTotal"] > 0:
                 break
             assert time.monotonic() < until, progress

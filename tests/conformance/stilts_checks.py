@@ -54,8 +54,8 @@ def check_resume(sky):
 
 def check_query_error(sky):
     """tapquery tells a wrong query's error in our words"""
-    for mode in ("sync=true", "sync=false"):
-        arguments = ["stilts", "tapquery", f"tapurl={sky.tap_url}", "adql=SELECT nosuch FROM demo.Object", mode, "poll=100"]
+    for mode in (["sync=true"], ["sync=false", "poll=100"]):
+        arguments = ["stilts", "tapquery", f"tapurl={sky.tap_url}", "adql=SELECT nosuch FROM demo.Object", *mode]
         done = subprocess.run(arguments, capture_output=True, timeout=TIMEOUT_S)
         assert done.returncode != 0 and b"nosuch" in done.stderr, (mode, done.stderr)
 

@@ -65,10 +65,11 @@ pub(super) fn job(job: &Job, base_url: &str) -> Vec<u8> {
     out
 }
 
-/// How far a job is, in a vocabulary of our own: UWS leaves the content of jobInfo open.
+/// How far a job is, in elements of no namespace: UWS leaves the content of jobInfo open, and validators warn of a namespace that
+/// they have no schema of.
 fn put_progress(xml: &mut XmlWriter<'_>, job: &Job) {
     let progress = &job.progress;
-    xml.open("uws:jobInfo", &[]).open("progress", &[("xmlns", PROGRESS)]);
+    xml.open("uws:jobInfo", &[]).open("progress", &[]);
     for (name, count) in [
         ("chunksDone", progress.chunks_done),
         ("chunksTotal", progress.chunks_total),
@@ -101,9 +102,6 @@ pub(super) fn job_url(base_url: &str, id: &str) -> String {
 }
 
 const NIL: [(&str, &str); 1] = [("xsi:nil", "true")];
-
-/// The namespace of a job's progress.
-const PROGRESS: &str = "urn:qserv:progress";
 
 fn put_owner(xml: &mut XmlWriter<'_>, owner: Option<&str>) {
     match owner {

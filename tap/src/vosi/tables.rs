@@ -39,12 +39,13 @@ impl TablesCache {
     }
 }
 
-/// All tables; `detail=min` leaves out their columns and keys.
+/// All tables; `detail=min` leaves out their columns and keys, and so does `only_tables=true`, as astroquery's TapPlus writes it.
 pub(super) async fn show_all(State(tap): State<Arc<Tap>>, request: Request) -> Result<Response, Failure> {
     let headers = request.headers().clone();
     let parameters = Parameters::read(request).await?;
     let snapshot = tap.service.snapshot().await?;
-    match parameters.one("DETAIL")?.map(str::to_ascii_lowercase).as_deref() {
+    let default = parameters.one("ONLY_TABLES")?.is_some_and(|only| only.eq_ignore_ascii_case("true")).then_some("min");
+    match parameters.one("DETAIL")?.or(default).map(str::to_ascii_lowercase).as_deref() {
         None | Some("max") => Ok(respond_whole(&headers, CONTENT_TYPE, tap.tables.get(&snapshot))),
         Some("min") => Ok(respond_whole(&headers, CONTENT_TYPE, Bytes::from(tableset(&snapshot, false)))),
         Some(other) => Err(Error::invalid(format!("detail can be min or max, not \"{other}\"")).into()),

@@ -60,7 +60,7 @@ async fn programs_read_the_page() {
     let reply = server().get("/tap/examples").await;
     assert_eq!((reply.status, reply.header(header::CONTENT_TYPE)), (StatusCode::OK, "application/xhtml+xml"));
     check_well_formed(&reply.text);
-    assert_eq!(reply.text.matches("vocab=\"http://www.ivoa.net/rdf/examples\"").count(), 1);
+    assert_eq!(reply.text.matches("vocab=\"http://www.ivoa.net/rdf/examples#\"").count(), 1);
     assert_eq!(reply.text.matches("typeof=\"example\"").count(), 4, "two of the database, two of the settings");
     assert!(reply.text.contains("id=\"example-keys-joins\" resource=\"#example-keys-joins\""), "{}", reply.text);
     let found = properties(&reply.text);

@@ -89,6 +89,7 @@ async fn tables_describe_the_snapshot() {
     let brief = server.get("/tap/tables?detail=min").await;
     check_well_formed(&brief.text);
     assert_eq!((brief.text.matches("<table ").count(), brief.text.matches("<column").count()), (5, 0));
+    assert_eq!(server.get("/tap/tables?only_tables=true").await.text, brief.text);
     assert_eq!(server.get("/tap/tables?detail=some").await.status, StatusCode::BAD_REQUEST);
     let one = server.get("/tap/tables/TAP_SCHEMA.keys").await;
     check_well_formed(&one.text);

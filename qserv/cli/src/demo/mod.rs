@@ -124,7 +124,8 @@ async fn write_files(sky: SampleSky, folder: std::path::PathBuf) -> Result<Vec<L
     Ok(files.into_iter().map(load_file).collect())
 }
 
-/// Queries to start from; each has an answer in every sky of the default seed.
+/// Queries to start from; each has an answer in every sky of the default seed. They are ADQL 2.0 too, so that clients which know no
+/// later version can check and send them.
 fn examples(sky: &SampleSky) -> Vec<Example> {
     let example = |title: &str, description: &str, query: String| Example {
         title: title.to_owned(),
@@ -136,7 +137,7 @@ fn examples(sky: &SampleSky) -> Vec<Example> {
         "A cone: only the chunks of sky that it touches are read. Fluxes are in nanojansky; the function makes magnitudes of them.",
         "SELECT TOP 10 objectId, coord_ra, coord_dec, scisql_nanojanskyToAbMag(g_psfFlux) AS g_mag\n\
          FROM demo.Object\n\
-         WHERE CONTAINS(POINT(coord_ra, coord_dec), CIRCLE(0.0, 1.0, 0.1)) = 1\n  \
+         WHERE 1 = CONTAINS(POINT('ICRS', coord_ra, coord_dec), CIRCLE('ICRS', 0.0, 1.0, 0.1))\n  \
            AND refExtendedness = 0\n\
          ORDER BY g_psfFlux DESC"
             .to_owned(),
@@ -146,10 +147,10 @@ fn examples(sky: &SampleSky) -> Vec<Example> {
             &format!("The light curve of a star that pulsates in {:.3} days", star.period_d),
             "All measurements of one object, found by its key: forced photometry is there for each visit, detected or not.",
             format!(
-                "SELECT v.expMidptMJD, f.band, scisql_nanojanskyToAbMag(f.psfFlux) AS mag\n\
+                "SELECT v.expMidptMJD AS mjd, f.band, scisql_nanojanskyToAbMag(f.psfFlux) AS mag\n\
                  FROM demo.ForcedSource AS f JOIN demo.Visit AS v ON v.visit = f.visit\n\
                  WHERE f.objectId = {}\n\
-                 ORDER BY v.expMidptMJD",
+                 ORDER BY mjd",
                 star.object_id
             ),
         ));
@@ -157,7 +158,7 @@ fn examples(sky: &SampleSky) -> Vec<Example> {
     examples.push(example(
         "The stars that vary most in r",
         "Sources are in the chunk of their object, so that this join and its groups need no exchange between workers.",
-        "SELECT TOP 10 o.objectId, COUNT(*) AS detections, STDDEV(s.psfFlux) / AVG(s.psfFlux) AS variation\n\
+        "SELECT TOP 10 o.objectId, COUNT(*) AS detections, (MAX(s.psfFlux) - MIN(s.psfFlux)) / AVG(s.psfFlux) AS variation\n\
          FROM demo.Object AS o JOIN demo.Source AS s ON s.objectId = o.objectId\n\
          WHERE o.refExtendedness = 0 AND s.band = 'r' AND s.snr > 20\n\
          GROUP BY o.objectId\n\
@@ -169,9 +170,9 @@ fn examples(sky: &SampleSky) -> Vec<Example> {
         "Pairs of objects within five arc seconds",
         "A join of near neighbours: each object is compared with those around it, not with all.",
         "SELECT TOP 20 a.objectId, b.objectId AS neighbour,\n       \
-         3600 * DISTANCE(a.coord_ra, a.coord_dec, b.coord_ra, b.coord_dec) AS arcsec\n\
+         3600 * DISTANCE(POINT('ICRS', a.coord_ra, a.coord_dec), POINT('ICRS', b.coord_ra, b.coord_dec)) AS arcsec\n\
          FROM demo.Object AS a JOIN demo.Object AS b\n  \
-           ON DISTANCE(a.coord_ra, a.coord_dec, b.coord_ra, b.coord_dec) < 5 / 3600.0\n\
+           ON 1 = CONTAINS(POINT('ICRS', a.coord_ra, a.coord_dec), CIRCLE('ICRS', b.coord_ra, b.coord_dec, 5 / 3600.0))\n\
          WHERE a.objectId < b.objectId\n\
          ORDER BY arcsec"
             .to_owned(),
@@ -179,10 +180,10 @@ fn examples(sky: &SampleSky) -> Vec<Example> {
     examples.push(example(
         "Visits, detections and depth by filter",
         "Small tables (Visit, Filter) are whole on each worker, and join with anything.",
-        "SELECT f.band, COUNT(DISTINCT s.visit) AS visits, COUNT(*) AS detections, MIN(s.psfFlux) AS faintest\n\
+        "SELECT f.band AS filter, COUNT(DISTINCT s.visit) AS visits, COUNT(*) AS detections, MIN(s.psfFlux) AS faintest\n\
          FROM demo.Source AS s JOIN demo.Filter AS f ON f.band = s.band\n\
          GROUP BY f.band\n\
-         ORDER BY f.band"
+         ORDER BY filter"
             .to_owned(),
     ));
     examples.push(example(
