@@ -14,19 +14,25 @@
 //!    From then on `progress::Follower` tells how far it is.
 //! 7. `Rows` hands the rows out, cut at the user's bound and at the deadline.
 //!
+//! Answers in bulk ([`BulkCzar`]) leave this road at step 5: a plan that needs no merge is cut in parts, which workers hand out
+//! themselves.
+//!
 //! Absent: HTTP and TAP (protocols see the czar as a `QueryService`), loading, any state that is not in the catalog or
 //! the store.
 
+mod bulk;
 mod functions;
 mod planner;
 mod progress;
 mod schema;
 mod service;
 mod settings;
+mod sql;
 mod subqueries;
 mod translate;
 mod uploads;
 
+pub use bulk::BulkCzar;
 pub use functions::functions;
 pub use service::{Czar, Parts};
 pub use settings::QuerySettings;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Subquery};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion_distributed::{ChannelResolver, DistributedExt};
@@ -14,11 +14,13 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use qserv_core::catalog::{Snapshot, SnapshotId};
 use qserv_core::index::KeyIndexCache;
+use qserv_core::query::Language;
 use qserv_core::upload::TAP_UPLOAD;
 use qserv_core::{Error, Result};
 use qserv_engine::distribute::distribute;
 use qserv_engine::error::from_datafusion;
 use qserv_engine::explain::explain;
+use qserv_engine::parts::{PlanPart, split};
 use qserv_engine::placement::{LiveWorker, MAX_GROUPS};
 use qserv_engine::restrict::{Overlap, Restricted, Surroundings, restrict};
 use qserv_engine::session;
@@ -26,6 +28,7 @@ use qserv_engine::spatial::{is_exposed_overlap, replace_nested_loops};
 use qserv_engine::subqueries::join_subqueries;
 
 use crate::schema::{CATALOG, NO_SCHEMA, catalogs, with_schema};
+use crate::sql;
 use crate::subqueries;
 use crate::translate::{self, Names};
 use crate::uploads::Received;
@@ -42,6 +45,21 @@ pub(crate) struct Planner {
     key_cache: Arc<KeyIndexCache>,
     /// What was made of the newest snapshot: making it costs more than most look-ups.
     prepared: Arc<Mutex<Option<Arc<Prepared>>>>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) language: Language,
+    pub(crate) max_rows: Option<u64>,
+}
+
+/// Where the stages of a plan run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    OverWorkers,
+    Here,
 }
 
 /// What queries over one snapshot share.
@@ -124,12 +142,62 @@ impl Planner {
         &self,
         prepared: &Prepared,
         live: &[LiveWorker],
-        text: &str,
-        max_rows: Option<u64>,
+        question: Question<'_>,
     ) -> Result<(Planned, translate::Output)> {
-        let (statement, output) = translate::translate(text, &prepared.names)?;
-        let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
-        let logical = prepared.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let (logical, output) = self.logical(prepared, live, question).await?;
+        Ok((self.physical(prepared, live, logical).await?, output))
+    }
+
+    /// Plans a query so that its rows can be handed out where they lie: the parts, or `None` where they need a merge.
+    pub(crate) async fn plan_in_parts(
+        &self,
+        prepared: &Prepared,
+        live: &[LiveWorker],
+        question: Question<'_>,
+    ) -> Result<(SchemaRef, translate::Output, Option<Vec<PlanPart>>)> {
+        let (logical, output) = self.logical(prepared, live, question).await?;
+        let optimized = started(prepared).optimize(&logical).map_err(from_datafusion)?;
+        let mut surroundings = self.surroundings(live);
+        let restricted = restrict(optimized.clone(), &surroundings).await?;
+        let (restricted, _, plan) = match self.cut(started(prepared), restricted, Cut::Here).await {
+            Err(error) if is_exposed_overlap(&error) => {
+                surroundings.overlap = Overlap::Ignore;
+                let restricted = restrict(optimized, &surroundings).await?;
+                self.cut(started(prepared), restricted, Cut::Here).await.map_err(from_datafusion)?
+            }
+            made => made.map_err(from_datafusion)?,
+        };
+        let schema = described(&plan.schema(), logical.schema().as_arrow());
+        Ok((output.rename(&schema), output, split(&plan, &restricted.placement)?))
+    }
+
+    /// The logical plan of a question, its value sub-queries evaluated.
+    async fn logical(
+        &self,
+        prepared: &Prepared,
+        live: &[LiveWorker],
+        question: Question<'_>,
+    ) -> Result<(LogicalPlan, translate::Output)> {
+        let Question { text, language, max_rows } = question;
+        let (logical, output) = match language {
+            Language::Adql => {
+                let (statement, output) = translate::translate(text, &prepared.names)?;
+                let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
+                (prepared.state.statement_to_plan(statement).await.map_err(from_datafusion)?, output)
+            }
+            Language::Sql => {
+                let statement = datafusion::sql::parser::Statement::Statement(Box::new(sql::read(text)?));
+                let state = as_declared(&prepared.state)?;
+                let logical = state.statement_to_plan(statement).await.map_err(sql::refused)?;
+                if matches!(
+                    logical,
+                    LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)
+                ) {
+                    return Err(Error::invalid("only queries are accepted"));
+                }
+                (logical, translate::Output::default())
+            }
+        };
         let logical = join_subqueries(logical).map_err(from_datafusion)?;
         let logical = self.evaluate_subqueries(prepared, live, logical, 0).await?;
         let logical = match max_rows {
@@ -140,27 +208,29 @@ impl Planner {
                 .map_err(from_datafusion)?,
             None => logical,
         };
-        Ok((self.physical(prepared, live, logical).await?, output))
+        Ok((logical, output))
     }
 
-    /// A logical plan, restricted, placed and cut into stages.
-    async fn physical(&self, prepared: &Prepared, live: &[LiveWorker], logical: LogicalPlan) -> Result<Planned> {
-        // The present moment, where a query asks for it, is that of planning.
-        let mut state = prepared.state.clone();
-        state.mark_start_execution();
-        let optimized = state.optimize(&logical).map_err(from_datafusion)?;
-        let mut surroundings = Surroundings {
+    fn surroundings(&self, live: &[LiveWorker]) -> Surroundings {
+        Surroundings {
             live: live.to_vec(),
             reader: self.reader.clone(),
             key_cache: self.key_cache.clone(),
             overlap: Overlap::Read,
-        };
+        }
+    }
+
+    /// A logical plan, restricted, placed and cut into stages.
+    async fn physical(&self, prepared: &Prepared, live: &[LiveWorker], logical: LogicalPlan) -> Result<Planned> {
+        let state = started(prepared);
+        let optimized = state.optimize(&logical).map_err(from_datafusion)?;
+        let mut surroundings = self.surroundings(live);
         let restricted = restrict(optimized.clone(), &surroundings).await?;
-        let (restricted, state, plan) = match self.cut(state.clone(), restricted).await {
+        let (restricted, state, plan) = match self.cut(state.clone(), restricted, Cut::OverWorkers).await {
             Err(error) if is_exposed_overlap(&error) => {
                 surroundings.overlap = Overlap::Ignore;
                 let restricted = restrict(optimized, &surroundings).await?;
-                self.cut(state, restricted).await.map_err(from_datafusion)?
+                self.cut(state, restricted, Cut::OverWorkers).await.map_err(from_datafusion)?
             }
             made => made.map_err(from_datafusion)?,
         };
@@ -173,13 +243,14 @@ impl Planner {
         &self,
         state: SessionState,
         restricted: Restricted,
+        cut: Cut,
     ) -> datafusion::common::Result<(Restricted, SessionState, Arc<dyn ExecutionPlan>)> {
         let placement = &restricted.placement;
         let mut builder = SessionStateBuilder::new_from_existing(state);
         if let Some(config) = builder.config() {
             config.options_mut().execution.target_partitions = placement.groups();
         }
-        if placement.tasks().len() > 1 {
+        if placement.tasks().len() > 1 && cut == Cut::OverWorkers {
             builder = distribute(builder, placement).with_distributed_channel_resolver(Arc::clone(&self.channels));
         }
         let state = builder.build();
@@ -231,6 +302,24 @@ impl Planner {
             _ => Err(Error::invalid("a sub-query used as a value returned more than one row")),
         }
     }
+}
+
+/// A session in which the present moment, where a query asks for it, is that of planning.
+fn started(prepared: &Prepared) -> SessionState {
+    let mut state = prepared.state.clone();
+    state.mark_start_execution();
+    state
+}
+
+/// A session in which names stand for what is declared in their letter case, and in which nothing tells of the engine.
+fn as_declared(state: &SessionState) -> Result<SessionState> {
+    let mut builder = SessionStateBuilder::new_from_existing(state.clone());
+    if let Some(config) = builder.config() {
+        config.options_mut().sql_parser.enable_ident_normalization = false;
+    }
+    let mut state = builder.build();
+    state.deregister_udf("version").map_err(from_datafusion)?;
+    Ok(state)
 }
 
 /// The physical plan's columns with the metadata that the logical plan kept for them.

@@ -21,11 +21,12 @@ use qserv_core::upload::Upload;
 use qserv_core::{Error, Result};
 use qserv_engine::cluster::{Peers, Sweeper};
 use qserv_engine::error::from_datafusion;
+use qserv_engine::parts::PlanPart;
 use qserv_engine::placement::LiveWorker;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::planner::{Planned, Planner, Prepared};
+use crate::planner::{Planned, Planner, Prepared, Question};
 use crate::progress::Follower;
 use crate::settings::QuerySettings;
 use crate::translate::{Output, strip_explain};
@@ -124,18 +125,18 @@ impl Czar {
 
     /// Plans and starts a query, and waits for its first rows, for all rows of a small result: until then nothing has been
     /// handed out, and a worker that is lost costs only another plan.
-    async fn start(
-        &self,
-        text: &str,
-        max_rows: Option<u64>,
-        uploads: &[Upload],
-        progress: &Arc<QueryProgress>,
-    ) -> Result<Started> {
-        let received = self.uploads.receive(uploads).await?;
+    async fn start(&self, question: Question<'_>, over: Over<'_>, progress: &Arc<QueryProgress>) -> Result<Started> {
+        let (received, kept) = match over {
+            Over::Newest(uploads) => (self.uploads.receive(uploads).await?, None),
+            Over::Kept(prepared, received) => (received.cloned(), Some(prepared)),
+        };
         let mut replans = 0;
         loop {
-            let prepared = self.prepare(received.as_deref()).await?;
-            match self.try_start(&prepared, text, max_rows, progress).await {
+            let prepared = match kept {
+                Some(prepared) => Arc::clone(prepared),
+                None => self.prepare(received.as_deref()).await?,
+            };
+            match self.try_start(&prepared, question, progress).await {
                 Err(error) if error.kind().is_retryable() && replans < self.settings.max_replans => {
                     replans += 1;
                     let lost = self.peers.probe().await;
@@ -155,11 +156,10 @@ impl Czar {
     async fn try_start(
         &self,
         prepared: &Prepared,
-        text: &str,
-        max_rows: Option<u64>,
+        question: Question<'_>,
         progress: &Arc<QueryProgress>,
     ) -> Result<Started> {
-        let (planned, output) = self.planner.plan(prepared, &self.live(), text, max_rows).await?;
+        let (planned, output) = self.planner.plan(prepared, &self.live(), question).await?;
         let (follower, context) = Follower::of(&planned, &self.channels, &self.sweeper, progress);
         // Fused: what was held may have been all, and an ended stream must not be asked again.
         let mut batches = execute_stream(Arc::clone(&planned.plan), context).map_err(from_datafusion)?.fuse();
@@ -167,11 +167,11 @@ impl Czar {
         Ok(Started { schema: planned.schema, held, rest: batches, follower, output, received: None })
     }
 
-    async fn explanation(&self, text: &str, uploads: &[Upload]) -> Result<QueryResult> {
+    async fn explanation(&self, question: Question<'_>, uploads: &[Upload]) -> Result<QueryResult> {
         let received = self.uploads.receive(uploads).await?;
         let prepared = self.prepare(received.as_deref()).await?;
-        let (planned, output): (Planned, Output) = self.planner.plan(&prepared, &self.live(), text, None).await?;
-        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
+        let (planned, output): (Planned, Output) = self.planner.plan(&prepared, &self.live(), question).await?;
+        let schema = explanation_schema();
         let lines = StringArray::from(planned.explanation());
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])
             .map_err(|error| Error::internal("the plan could not be shown").caused_by(error))?;
@@ -183,6 +183,11 @@ impl Czar {
             progress: Arc::default(),
         })
     }
+}
+
+/// The columns of a plan in words.
+pub(crate) fn explanation_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]))
 }
 
 /// Waits for the first rows, and then a little for the rest: a small result is whole before any of it is handed out, so a
@@ -216,27 +221,72 @@ struct Started {
     received: Option<Arc<Received>>,
 }
 
+/// The rows that a query may see.
+#[derive(Clone, Copy)]
+pub(crate) enum Over<'a> {
+    /// Those of the newest snapshot, with these tables beside them.
+    Newest(&'a [Upload]),
+    /// Those that it was planned on.
+    Kept(&'a Arc<Prepared>, Option<&'a Arc<Received>>),
+}
+
 #[async_trait]
 impl QueryService for Czar {
     async fn query(&self, request: QueryRequest) -> Result<QueryResult> {
-        if request.text.len() > self.settings.max_text_bytes {
+        self.run(&request, Over::Newest(&request.uploads)).await
+    }
+
+    async fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        let snapshot = self.catalog.snapshot().await?;
+        Ok(Arc::clone(&self.planner.prepare(&snapshot)?.described))
+    }
+}
+
+impl Czar {
+    /// Refuses a text that is too long.
+    pub(crate) fn check_length(&self, text: &str) -> Result<()> {
+        if text.len() > self.settings.max_text_bytes {
             return Err(Error::limit("the query text is too long")
-                .with("bytes", request.text.len())
+                .with("bytes", text.len())
                 .with("most", self.settings.max_text_bytes));
         }
+        Ok(())
+    }
+
+    /// Plans a query so that its rows can be handed out where they lie, within the bounds of all queries.
+    pub(crate) async fn plan_in_parts(&self, request: &QueryRequest) -> Result<(SchemaRef, Output, InParts)> {
+        self.check_length(&request.text)?;
+        let deadline = Instant::now() + self.settings.timeout;
+        let _permit = self.admit(deadline).await?;
+        let planning = async {
+            let received = self.uploads.receive(&request.uploads).await?;
+            let prepared = self.prepare(received.as_deref()).await?;
+            let live = self.live();
+            let question = Question { text: &request.text, language: request.language, max_rows: request.max_rows };
+            let (schema, output, parts) = self.planner.plan_in_parts(&prepared, &live, question).await?;
+            Ok::<_, Error>((schema, output, InParts { parts, prepared, live, received }))
+        };
+        timeout_at(deadline, planning).await.map_err(|_| self.too_long())?
+    }
+
+    /// Runs a query over these rows.
+    pub(crate) async fn run(&self, request: &QueryRequest, over: Over<'_>) -> Result<QueryResult> {
+        self.check_length(&request.text)?;
         let deadline = Instant::now() + self.settings.timeout;
         let permit = self.admit(deadline).await?;
         let (text, explain) = strip_explain(&request.text);
+        let question = Question { text, language: request.language, max_rows: request.max_rows };
         if explain || request.explain {
-            return timeout_at(deadline, self.explanation(text, &request.uploads))
+            let question = Question { max_rows: None, ..question };
+            return timeout_at(deadline, self.explanation(question, &request.uploads))
                 .await
                 .map_err(|_| self.too_long())?;
         }
-        let started = self.start(text, request.max_rows, &request.uploads, &request.progress);
+        let started = self.start(question, over, &request.progress);
         let started = timeout_at(deadline, started).await.map_err(|_| self.too_long())??;
 
         let schema = started.output.rename(&started.schema);
-        let progress = request.progress;
+        let progress = Arc::clone(&request.progress);
         let overflow = Arc::new(AtomicBool::new(false));
         let rows = Rows {
             source: stream::iter(started.held.into_iter().map(Ok)).chain(started.rest).boxed(),
@@ -252,11 +302,15 @@ impl QueryService for Czar {
         };
         Ok(QueryResult { schema, batches: rows.stream(), warnings: started.output.warnings, overflow, progress })
     }
+}
 
-    async fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        let snapshot = self.catalog.snapshot().await?;
-        Ok(Arc::clone(&self.planner.prepare(&snapshot)?.described))
-    }
+/// A query planned for bulk.
+pub(crate) struct InParts {
+    /// `None` if its rows need a merge.
+    pub(crate) parts: Option<Vec<PlanPart>>,
+    pub(crate) prepared: Arc<Prepared>,
+    pub(crate) live: Vec<LiveWorker>,
+    pub(crate) received: Option<Arc<Received>>,
 }
 
 /// The rows of a running query, cut at the user's bound and at the deadline.

@@ -44,7 +44,17 @@ pub(crate) fn write_files(folder: &Path, pixelization: PixelizationKind, chunk_o
 
 /// Three worker processes with the sky loaded through the command line.
 pub(crate) async fn processes(pixelization: PixelizationKind, chunk_order: u8) -> ProcessCluster {
-    let settings = ProcessSettings { program: program(), workers: 3, replication: 2 };
+    loaded(ProcessSettings { program: program(), workers: 3, replication: 2, flight: false }, pixelization, chunk_order)
+        .await
+}
+
+/// The same with a secret and Flight.
+pub(crate) async fn flying_processes(pixelization: PixelizationKind, chunk_order: u8) -> ProcessCluster {
+    loaded(ProcessSettings { program: program(), workers: 3, replication: 2, flight: true }, pixelization, chunk_order)
+        .await
+}
+
+async fn loaded(settings: ProcessSettings, pixelization: PixelizationKind, chunk_order: u8) -> ProcessCluster {
     let cluster = ProcessCluster::start(settings).await.unwrap();
     let files = write_files(cluster.folder(), pixelization, chunk_order);
     create(&cluster, DATABASE, &files.felis, &files.layout).await;

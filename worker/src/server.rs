@@ -71,6 +71,20 @@ impl WorkerServer {
         session: SharedSessionBuilder,
         runtime: Arc<RuntimeEnv>,
     ) -> Result<Self> {
+        Self::start_beside(settings, node, session, runtime, Router::new()).await
+    }
+
+    /// As [`WorkerServer::start_with`], and serves `public` beside it to whoever asks: it must see to its own safety.
+    ///
+    /// # Errors
+    /// As [`WorkerServer::start_with`].
+    pub async fn start_beside(
+        settings: &WorkerSettings,
+        node: WorkerNode,
+        session: SharedSessionBuilder,
+        runtime: Arc<RuntimeEnv>,
+        public: Router,
+    ) -> Result<Self> {
         let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
             Error::unavailable("the worker's address cannot be listened on")
                 .with("listen", settings.listen)
@@ -89,8 +103,10 @@ impl WorkerServer {
             .into_axum_router()
             .reset_fallback()
             .merge(segments::router(node.local.clone(), settings.max_segment_bytes));
-        let router =
-            Router::new().route("/healthz", get(async || "ok\n")).merge(Secret::guard(node.secret.clone(), guarded));
+        let router = Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .merge(public)
+            .merge(Secret::guard(node.secret.clone(), guarded));
 
         let node = Arc::new(node);
         let (stop, stopping) = watch::channel(false);

@@ -53,6 +53,9 @@ pub struct DemoArguments {
     /// Address and port of HTTP [setting: czar.listen]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
+    /// Address and port of Arrow Flight SQL [setting: flight.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub flight_listen: Option<String>,
 }
 
 /// `qserv up`.
@@ -67,6 +70,9 @@ pub struct UpArguments {
     /// Address and port of HTTP [setting: czar.listen]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
+    /// Address and port of Arrow Flight SQL [setting: flight.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub flight_listen: Option<String>,
 }
 
 /// `qserv czar`.
@@ -75,6 +81,9 @@ pub struct CzarArguments {
     /// Address and port of HTTP [setting: czar.listen]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
+    /// Address and port of Arrow Flight SQL [setting: flight.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub flight_listen: Option<String>,
     /// The catalog in SQL, sqlite:PATH or postgres://... [setting: czar.catalog_url]
     #[arg(long, value_name = "URL")]
     pub catalog_url: Option<String>,
@@ -311,14 +320,17 @@ impl Arguments {
                 Override::given("--objects", "demo.objects", demo.objects),
                 Override::given("--data-dir", "demo.data_dir", path(&demo.data_dir)),
                 Override::given("--listen", "czar.listen", demo.listen.clone()),
+                Override::given("--flight-listen", "flight.listen", demo.flight_listen.clone()),
             ],
             Command::Up(up) => vec![
                 Override::given("--data-dir", "up.data_dir", path(&up.data_dir)),
                 Override::given("--workers", "up.workers", up.workers),
                 Override::given("--listen", "czar.listen", up.listen.clone()),
+                Override::given("--flight-listen", "flight.listen", up.flight_listen.clone()),
             ],
             Command::Czar(czar) => vec![
                 Override::given("--listen", "czar.listen", czar.listen.clone()),
+                Override::given("--flight-listen", "flight.listen", czar.flight_listen.clone()),
                 Override::given("--catalog-url", "czar.catalog_url", czar.catalog_url.clone()),
                 Override::given("--data-dir", "czar.data_dir", path(&czar.data_dir)),
                 Override::given("--replication", "ingest.replication", czar.replication),
@@ -411,7 +423,7 @@ mod tests {
     fn every_override_is_a_setting() {
         for line in [
             &["demo", "--objects", "1", "--listen", "a:1", "--data-dir", "d"][..],
-            &["up", "--workers", "1", "--listen", "a:1", "--data-dir", "d"],
+            &["up", "--workers", "1", "--listen", "a:1", "--data-dir", "d", "--flight-listen", "a:2"],
             &["czar", "--listen", "a:1", "--catalog-url", "sqlite:x", "--data-dir", "d", "--replication", "2"],
             &[
                 "worker",

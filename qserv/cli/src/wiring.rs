@@ -1,4 +1,4 @@
-//! The only place that puts the parts together: catalog, store, workers, czar, loading, TAP, one HTTP listener.
+//! The only place that puts the parts together: catalog, store, workers, czar, loading, TAP, Flight.
 //!
 //! [`Server::cluster`] is a czar whose workers are processes of their own and announce themselves; [`Server::embedded`] holds
 //! its workers in this process, reached without a network. Beside that they are the same.
@@ -20,13 +20,15 @@ use qserv_core::index::KeyIndexCache;
 use qserv_core::query::QueryService;
 use qserv_core::store::SegmentStore;
 use qserv_core::{Error, Result};
-use qserv_czar::{Czar, Parts, QuerySettings};
+use qserv_czar::{BulkCzar, Czar, Parts, QuerySettings};
 use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
+use qserv_engine::parts::PartRunner;
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::ClusterStore;
+use qserv_flight::{FlightSql, PartServer, TicketKey};
 use qserv_ingest::Ingest;
 use qserv_tap::{FeatureSet, Function, TapService, TapSettings};
-use qserv_worker::EmbeddedWorker;
+use qserv_worker::{EmbeddedWorker, WorkerNode, WorkerServer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -36,6 +38,9 @@ use crate::settings::Settings;
 
 /// How long answers that were given up may take to say so to their clients.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often a Flight client is asked whether it is there, and how long its answer may take.
+const FLIGHT_PROBE: Duration = Duration::from_secs(5);
 
 /// How often to look for loads that nobody ends and files that nothing names: neither is urgent.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
@@ -49,6 +54,9 @@ pub struct Server {
     secret: Option<Secret>,
     membership: MembershipSettings,
     tap: TapSettings,
+    flight: FlightSql,
+    /// Where Flight is served, if it is.
+    flight_listener: Option<TcpListener>,
     clock: SharedClock,
     /// No other czar uses the catalog.
     is_alone: bool,
@@ -137,6 +145,7 @@ impl Server {
         }
 
         let store: Arc<dyn SegmentStore> = Arc::new(store);
+        let parts = Arc::new(PartRunner::new(Arc::clone(&runtime)));
         let czar = Arc::new(Czar::new(Parts {
             catalog: catalog.clone(),
             store: Arc::clone(&store),
@@ -147,6 +156,7 @@ impl Server {
             clock: Arc::clone(&clock),
             settings: query_settings(settings),
         }));
+        let flight = flight(settings, &czar, parts, Arc::clone(&clock))?;
         let ingest_settings = qserv_ingest::Settings {
             replication: shape.replication,
             scratch: shape.data_dir.join(&settings.ingest.scratch),
@@ -181,6 +191,8 @@ impl Server {
             secret,
             membership,
             tap,
+            flight,
+            flight_listener: None,
             clock,
             is_alone,
             drain,
@@ -206,6 +218,17 @@ impl Server {
     #[must_use]
     pub fn queries(&self) -> Arc<dyn QueryService> {
         Arc::clone(&self.czar) as Arc<dyn QueryService>
+    }
+
+    /// Flight SQL, without a listener.
+    #[must_use]
+    pub fn flight(&self) -> FlightSql {
+        self.flight.clone()
+    }
+
+    /// Serves Flight SQL too, on this listener.
+    pub fn listen_flight(&mut self, listener: Option<TcpListener>) {
+        self.flight_listener = listener;
     }
 
     /// TAP, without HTTP.
@@ -245,7 +268,7 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let tap = self.tap()?;
         let router = self.router(&tap);
-        let Self { catalog, workers, mut tasks, drain, client_timeout, .. } = self;
+        let Self { catalog, workers, mut tasks, drain, client_timeout, flight, flight_listener, .. } = self;
         // Nothing is left to do with each connection, but axum knows the addresses only of listeners like this.
         let listener = PatientListener::new(listener, client_timeout).tap_io(|_| ());
         let (stopping, mut stopped) = tokio::sync::watch::channel(false);
@@ -257,10 +280,11 @@ impl Server {
                 stopping.send_replace(true);
             })
             .into_future();
-        // Both end by themselves after the stop.
+        let flying = serve_flight(flight, flight_listener, stopped.clone());
+        // All end by themselves after the stop.
         let working = async {
-            let (served, ()) = tokio::join!(serving, tap.run_jobs());
-            served.map_err(|error| Error::unavailable("HTTP cannot be served").caused_by(error))
+            let (served, (), flown) = tokio::join!(serving, tap.run_jobs(), flying);
+            served.map_err(|error| Error::unavailable("HTTP cannot be served").caused_by(error)).and(flown)
         };
         let drained = async {
             // An error: the sender is gone, and with it the server.
@@ -280,6 +304,62 @@ impl Server {
         catalog.close().await;
         ended
     }
+}
+
+/// The key of tickets, and whether workers know it.
+fn ticket_key(secret: Option<&str>) -> Result<(TicketKey, bool)> {
+    match secret {
+        Some(secret) => Ok((TicketKey::of_secret(secret)?, true)),
+        None => Ok((TicketKey::random()?, false)),
+    }
+}
+
+fn flight(settings: &Settings, czar: &Arc<Czar>, parts: Arc<PartRunner>, clock: SharedClock) -> Result<FlightSql> {
+    let (key, is_shared) = ticket_key(settings.czar.secret.as_deref())?;
+    let bulk = BulkCzar::new(Arc::clone(czar), settings.flight.from_workers && is_shared);
+    let queries = Arc::clone(czar) as Arc<dyn QueryService>;
+    let parts = qserv_flight::Parts { queries, bulk: Arc::new(bulk), parts, key, clock };
+    Ok(FlightSql::new(parts, settings.flight.clone()))
+}
+
+/// Serves Flight SQL until told to stop, if there is a listener.
+async fn serve_flight(
+    flight: FlightSql,
+    listener: Option<TcpListener>,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) -> Result<()> {
+    let Some(listener) = listener else { return Ok(()) };
+    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+    let stop = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    tonic::transport::Server::builder()
+        // A client that vanished without a word is found out, and all that runs for it ends.
+        .http2_keepalive_interval(Some(FLIGHT_PROBE))
+        .http2_keepalive_timeout(Some(FLIGHT_PROBE))
+        .add_service(flight.into_service())
+        .serve_with_incoming_shutdown(incoming, stop)
+        .await
+        .map_err(|error| Error::unavailable("Flight cannot be served").caused_by(error))
+}
+
+/// A worker with what it hands out over Flight.
+///
+/// # Errors
+/// As [`WorkerServer::start`].
+pub async fn start_worker(settings: &Settings) -> Result<WorkerServer> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let node = WorkerNode::open(&settings.worker, Arc::clone(&clock)).await?;
+    let (session, runtime) = node.engine(&settings.worker)?;
+    let public = match &settings.worker.secret {
+        Some(secret) if settings.flight.from_workers => {
+            let parts = Arc::new(PartRunner::new(Arc::clone(&runtime)));
+            let parts = PartServer::new(parts, TicketKey::of_secret(secret)?, clock, &settings.flight);
+            tonic::service::Routes::new(parts.into_service()).into_axum_router().reset_fallback()
+        }
+        _ => Router::new(),
+    };
+    WorkerServer::start_beside(&settings.worker, node, session, runtime, public).await
 }
 
 async fn make_folder(folder: &Path) -> Result<()> {

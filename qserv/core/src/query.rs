@@ -40,6 +40,8 @@ pub enum Language {
     /// ADQL 2.1, with the extensions that the service declares.
     #[default]
     Adql,
+    /// The engine's SQL: one query, names in the letter case of their declaration.
+    Sql,
 }
 
 /// One question.

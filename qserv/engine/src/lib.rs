@@ -10,7 +10,8 @@
 //! 4. [`distribute::distribute`] hooks the placement into datafusion-distributed, which cuts the plan into stages.
 //! 5. [`spatial::replace_nested_loops`] puts spatial joins where rows near each other are paired.
 //! 6. Workers run their parts in sessions of [`session::WorkerSession`], reading segments through [`store`].
-//! 7. What goes wrong anywhere comes back through [`error::from_datafusion`] as one of our errors.
+//! 7. For answers in bulk [`parts::split`] cuts a plan that needs no merge into parts instead, and [`parts::PartRunner`] runs one.
+//! 8. What goes wrong anywhere comes back through [`error::from_datafusion`] as one of our errors.
 //!
 //! Absent: ADQL, HTTP protocols for users, the catalog's SQL (it sees snapshots only).
 
@@ -18,6 +19,7 @@ pub mod cluster;
 pub mod distribute;
 pub mod error;
 pub mod explain;
+pub mod parts;
 pub mod placement;
 pub mod restrict;
 pub mod session;

@@ -27,7 +27,12 @@ pub struct ProcessSettings {
     pub workers: usize,
     /// On how many workers each chunk is stored.
     pub replication: usize,
+    /// Whether the cluster has a secret and serves Flight.
+    pub flight: bool,
 }
+
+/// The secret of a cluster that has one.
+const SECRET: &str = "correct-horse-battery";
 
 /// Running processes; killed when dropped.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ pub struct ProcessCluster {
     folder: TempDir,
     czar: Child,
     czar_url: String,
+    flight_port: Option<u16>,
     worker_ports: Vec<u16>,
     workers: Vec<Option<Child>>,
 }
@@ -49,10 +55,13 @@ impl ProcessCluster {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let czar_port = free_port()?;
         let czar_url = format!("http://127.0.0.1:{czar_port}");
+        let flight_port = if settings.flight { Some(free_port()?) } else { None };
+        let flight = flight_port.map_or_else(String::new, |port| format!("[flight]\nlisten = \"127.0.0.1:{port}\"\n"));
         let config = format!(
-            "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\n[ingest]\nreplication = {}\n\
+            "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\n{}{flight}[ingest]\nreplication = {}\n\
              [czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n",
             folder.path().join("czar"),
+            secret_line(&settings),
             settings.replication,
         );
         let czar = launch(&settings.program, "czar", folder.path(), "czar.toml", &config)?;
@@ -63,6 +72,7 @@ impl ProcessCluster {
             folder,
             czar,
             czar_url,
+            flight_port,
         };
         cluster.wait_for_czar().await?;
         for number in 0..cluster.workers.len() {
@@ -79,6 +89,12 @@ impl ProcessCluster {
         &self.czar_url
     }
 
+    /// The address of Flight SQL, if it is served.
+    #[must_use]
+    pub fn flight_url(&self) -> Option<String> {
+        self.flight_port.map(|port| format!("http://127.0.0.1:{port}"))
+    }
+
     /// A folder for files of the test, gone with the cluster.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -92,9 +108,10 @@ impl ProcessCluster {
     pub fn start_worker(&mut self, number: usize) -> Result<(), String> {
         let port = self.worker_ports[number];
         let config = format!(
-            "[worker]\nid = \"w{number}\"\nlisten = \"127.0.0.1:{port}\"\ndata_dir = {:?}\nczar_url = \"{}/\"\n",
+            "[worker]\nid = \"w{number}\"\nlisten = \"127.0.0.1:{port}\"\ndata_dir = {:?}\nczar_url = \"{}/\"\n{}",
             self.folder.path().join(format!("worker{number}")),
             self.czar_url,
+            secret_line(&self.settings),
         );
         let file = format!("worker{number}.toml");
         self.workers[number] = Some(launch(&self.settings.program, "worker", self.folder.path(), &file, &config)?);
@@ -217,6 +234,10 @@ impl Drop for ProcessCluster {
     }
 }
 
+fn secret_line(settings: &ProcessSettings) -> String {
+    if settings.flight { format!("secret = \"{SECRET}\"\n") } else { String::new() }
+}
+
 /// Ports below those that systems give to outgoing connections: one that is free now is not taken by a client before its server
 /// listens.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -257,7 +278,9 @@ fn run(program: &Path, command: &str, folder: &Path, file: &str) -> Result<Child
 }
 
 async fn get(url: &str) -> Result<String, String> {
-    let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+    // Whoever has no secret does not mind one.
+    let request = reqwest::Client::new().get(url).bearer_auth(SECRET);
+    let answer = request.send().await.map_err(|error| error.to_string())?;
     answer.error_for_status().map_err(|error| error.to_string())?.text().await.map_err(|error| error.to_string())
 }
 

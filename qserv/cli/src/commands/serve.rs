@@ -2,15 +2,12 @@
 
 use std::io::Write;
 
-use qserv_core::clock::SystemClock;
 use qserv_core::{Error, Result};
-use qserv_worker::WorkerServer;
-use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::settings::Settings;
 use crate::terminal::output_error;
-use crate::wiring::Server;
+use crate::wiring::{Server, start_worker};
 
 /// A czar and workers in one process.
 ///
@@ -18,8 +15,11 @@ use crate::wiring::Server;
 /// Those of starting; it ends without one when it is told to stop.
 pub async fn up(settings: &Settings) -> Result<()> {
     let listener = listen(&settings.czar.listen).await?;
-    let server = Server::embedded(settings, &settings.up.data_dir).await?;
+    let flight = listen_flight(settings).await?;
+    let mut server = Server::embedded(settings, &settings.up.data_dir).await?;
     announce(&listener, &format!("{} workers in this process", settings.up.workers))?;
+    announce_flight(flight.as_ref())?;
+    server.listen_flight(flight);
     server.serve(listener, stopped()).await
 }
 
@@ -29,8 +29,11 @@ pub async fn up(settings: &Settings) -> Result<()> {
 /// As [`up`].
 pub async fn czar(settings: &Settings) -> Result<()> {
     let listener = listen(&settings.czar.listen).await?;
-    let server = Server::cluster(settings).await?;
+    let flight = listen_flight(settings).await?;
+    let mut server = Server::cluster(settings).await?;
     announce(&listener, "workers announce themselves")?;
+    announce_flight(flight.as_ref())?;
+    server.listen_flight(flight);
     server.serve(listener, stopped()).await
 }
 
@@ -39,7 +42,7 @@ pub async fn czar(settings: &Settings) -> Result<()> {
 /// # Errors
 /// As [`up`].
 pub async fn worker(settings: &Settings) -> Result<()> {
-    let server = WorkerServer::start(&settings.worker, Arc::new(SystemClock)).await?;
+    let server = start_worker(settings).await?;
     let line = format!("worker {} serves at {}", server.id(), server.url());
     writeln!(std::io::stdout(), "{line}").map_err(output_error)?;
     stopped().await;
@@ -52,13 +55,38 @@ pub async fn worker(settings: &Settings) -> Result<()> {
 /// # Errors
 /// `Unavailable` if the address is taken or none of this machine.
 pub async fn listen(address: &str) -> Result<TcpListener> {
+    listen_on(address, "czar.listen").await
+}
+
+/// Opens the listener of Flight, if there is to be one.
+///
+/// # Errors
+/// As [`listen`].
+pub async fn listen_flight(settings: &Settings) -> Result<Option<TcpListener>> {
+    match &settings.flight.listen {
+        Some(address) => listen_on(address, "flight.listen").await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Says where Flight is served.
+///
+/// # Errors
+/// Those of the output.
+pub fn announce_flight(listener: Option<&TcpListener>) -> Result<()> {
+    let Some(listener) = listener else { return Ok(()) };
+    let address = local_address(listener)?;
+    writeln!(std::io::stdout(), "Flight SQL at grpc://{address}").map_err(output_error)
+}
+
+async fn listen_on(address: &str, setting: &'static str) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let message = match error.kind() {
             std::io::ErrorKind::AddrInUse => "another program listens on the address already",
             std::io::ErrorKind::InvalidInput => "the address to listen on is none; write it like 127.0.0.1:8080",
             _ => "cannot listen on the address",
         };
-        Error::unavailable(message).with("address", address).with("setting", "czar.listen").caused_by(error)
+        Error::unavailable(message).with("address", address).with("setting", setting).caused_by(error)
     })
 }
 
@@ -72,6 +100,11 @@ fn announce(listener: &TcpListener, who: &str) -> Result<()> {
 /// # Errors
 /// `Internal` if the listener has no address.
 pub fn tap_url(listener: &TcpListener) -> Result<String> {
+    Ok(format!("http://{}/tap", local_address(listener)?))
+}
+
+/// The address that clients of this machine can use.
+fn local_address(listener: &TcpListener) -> Result<std::net::SocketAddr> {
     let mut address = listener
         .local_addr()
         .map_err(|error| Error::internal("the listener does not know its address").caused_by(error))?;
@@ -80,7 +113,7 @@ pub fn tap_url(listener: &TcpListener) -> Result<String> {
             if address.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
         address.set_ip(local);
     }
-    Ok(format!("http://{address}/tap"))
+    Ok(address)
 }
 
 /// Returns when the process is told to stop: by Ctrl-C, or by SIGTERM.

@@ -16,7 +16,7 @@ use qserv_core::{Error, ErrorKind, Result};
 use qserv_ingest::{Ingest, LoadFile, Loading, Progress};
 use qserv_loaders::{Format, FormatOptions, Input};
 
-use crate::commands::serve::{listen, stopped, tap_url};
+use crate::commands::serve::{announce_flight, listen, listen_flight, stopped, tap_url};
 use crate::settings::Settings;
 use crate::terminal::{counted, output_error};
 use crate::wiring::Server;
@@ -32,7 +32,8 @@ const OVERLAP_ARCSEC: f64 = 60.0;
 pub async fn run(settings: &Settings) -> Result<()> {
     let demo = &settings.demo;
     let listener = listen(&settings.czar.listen).await?;
-    let server = Server::embedded(settings, &demo.data_dir).await?;
+    let flight = listen_flight(settings).await?;
+    let mut server = Server::embedded(settings, &demo.data_dir).await?;
     let mut output = std::io::stdout();
     let mut say = |line: String| writeln!(output, "{line}").map_err(output_error);
 
@@ -64,6 +65,8 @@ pub async fn run(settings: &Settings) -> Result<()> {
         server.catalog().replace_examples(sky::DATABASE, &examples).await?;
     }
     say(welcome(&tap_url(&listener)?, &examples))?;
+    announce_flight(flight.as_ref())?;
+    server.listen_flight(flight);
     server.serve(listener, stopped()).await
 }
 

@@ -12,6 +12,7 @@ use qserv_czar::QuerySettings;
 use qserv_engine::cluster::{ChannelSettings, MembershipSettings};
 use qserv_engine::session::EngineLimits;
 use qserv_engine::store::StoreSettings;
+use qserv_flight::FlightSettings;
 use qserv_tap::TapSettings;
 use qserv_worker::WorkerSettings;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub query: Query,
     /// The TAP service.
     pub tap: TapSettings,
+    /// Arrow Flight SQL, and the rows that workers hand out for it.
+    pub flight: FlightSettings,
     /// Loading of catalogs, done by the czar.
     pub ingest: qserv_ingest::Settings,
     /// A process that holds chunks and executes.
@@ -155,6 +158,7 @@ impl Default for Settings {
                 results_dir: "results".into(),
                 ..TapSettings::default()
             },
+            flight: FlightSettings::default(),
             ingest: qserv_ingest::Settings {
                 scratch: "scratch".into(),
                 replication: 2,

@@ -76,6 +76,12 @@ impl SpatialJoinExec {
         self.reach
     }
 
+    /// Whether all pairs lie in partitions of the same number.
+    #[must_use]
+    pub fn is_within_partitions(&self) -> bool {
+        matches!(self.reach, Reach::SamePartition)
+    }
+
     fn joining(&self, batch_rows: usize) -> Result<Joining> {
         let (left, right) = (self.nested.left().schema(), self.nested.right().schema());
         let (_, columns) = build_join_schema(&left, &right, self.nested.join_type());

@@ -18,13 +18,14 @@ use datafusion::physical_expr::Partitioning;
 use datafusion::physical_expr::expressions::{Column, binary, lit};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use qserv_core::catalog::{HEALPIX_29, Segment};
+use qserv_core::partition::ChunkId;
 use qserv_core::store::SEGMENT_STORE_URL;
 
 use super::{CatalogTable, Family, SitePlan};
-use crate::placement::Slot;
+use crate::placement::{Cell, Slot};
 
 /// Travels with each file of a scan, so that a leaf can be split by task without asking the catalog again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FileSlot {
     /// Where the file is read.
     pub slot: Slot,
@@ -34,6 +35,10 @@ pub struct FileSlot {
     pub family: Option<Family>,
     /// Whether the scan reads overlap beside its chunks.
     pub is_halo: bool,
+    /// The chunk that may be read apart from all others; `None` for files that are read together with those of other chunks.
+    pub cell: Option<Cell>,
+    /// The segment that the file is.
+    pub segment: Arc<Segment>,
 }
 
 /// The family by which a scan's files are partitioned; `None` if it has no files or they follow none.
@@ -101,16 +106,22 @@ fn file_groups(table: &CatalogTable, plan: &SitePlan, groups: usize) -> Vec<File
     let mut files: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
     for (number, segment) in plan.segments.iter().enumerate() {
         let null_keys_only = segment.rows > 0 && segment.bounds.null_keys == segment.rows;
-        let slot = match segment.chunk {
-            Some(chunk) if !(plan.nulls_together && null_keys_only) => {
-                plan.placement.slot(&(table.database_name.clone(), chunk))
-            }
-            Some(_) => Slot { task: 0, group: 0 },
+        let apart = |_: &ChunkId| !(plan.nulls_together && null_keys_only);
+        let cell = segment.chunk.filter(apart).map(|chunk| (table.database_name.clone(), chunk));
+        let slot = match (&cell, segment.chunk) {
+            (Some(cell), _) => plan.placement.slot(cell),
+            (None, Some(_)) => Slot { task: 0, group: 0 },
             // A table without chunks is read by one task, by all its cores.
-            None => Slot { task: 0, group: number % groups.max(1) },
+            (None, None) => Slot { task: 0, group: number % groups.max(1) },
         };
-        let slot_of_file =
-            FileSlot { slot, partitioned: segment.chunk.is_some(), family: family.clone(), is_halo: plan.is_halo };
+        let slot_of_file = FileSlot {
+            slot,
+            partitioned: segment.chunk.is_some(),
+            family: family.clone(),
+            is_halo: plan.is_halo,
+            cell,
+            segment: Arc::clone(segment),
+        };
         if let Some(group) = files.get_mut(slot.group) {
             group.push(file(segment, slot_of_file));
         }

@@ -1,0 +1,534 @@
+//! Flight SQL on the czar.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
+use arrow_flight::sql::server::FlightSqlService;
+use arrow_flight::sql::{
+    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+    CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
+    CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
+    CommandPreparedStatementQuery, CommandStatementQuery, ProstMessageExt, SqlInfo, TicketStatementQuery,
+};
+use arrow_flight::{
+    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor,
+    FlightEndpoint, FlightInfo, IpcMessage, SchemaAsIpc, Ticket,
+};
+use arrow_ipc::writer::IpcWriteOptions;
+use bytes::Bytes;
+use futures::StreamExt;
+use prost::Message;
+use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Part, PartService, PlannedQuery};
+use qserv_core::catalog::Snapshot;
+use qserv_core::clock::SharedClock;
+use qserv_core::query::{Language, QueryRequest, QueryService};
+use qserv_core::{Error, Result};
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::metadata::{self, TableFilter};
+use crate::parts::{PartServer, unix_s, unwrap, wrap};
+use crate::server::FlightServer;
+use crate::settings::FlightSettings;
+use crate::status::status;
+use crate::stream::{DataStream, compression, encode};
+use crate::ticket::{Content, TicketKey};
+
+/// The header in which a client names the language of its queries: `adql`, which is the default, or `sql`.
+const LANGUAGE: &str = "qserv-language";
+
+/// The action that ends a query.
+const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
+
+/// What the service is made of; all of it comes from outside.
+#[derive(Clone)]
+pub struct Parts {
+    /// What there is to ask.
+    pub queries: Arc<dyn QueryService>,
+    /// Plans in bulk.
+    pub bulk: Arc<dyn BulkService>,
+    /// Runs the parts of workers that live in this process.
+    pub parts: Arc<dyn PartService>,
+    /// Signs tickets.
+    pub key: TicketKey,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+/// Flight SQL over a query service. Cheap to clone.
+#[derive(Clone)]
+pub struct FlightSql {
+    queries: Arc<dyn QueryService>,
+    bulk: Arc<dyn BulkService>,
+    parts: PartServer,
+    key: TicketKey,
+    clock: SharedClock,
+    settings: Arc<FlightSettings>,
+    planned: Arc<Mutex<Kept<Planned>>>,
+    prepared: Arc<Mutex<Kept<Prepared>>>,
+}
+
+/// Things under made-up names, for a time; the oldest goes first where there are too many.
+struct Kept<T> {
+    most: usize,
+    entries: HashMap<Uuid, (u64, u64, T)>,
+    next: u64,
+}
+
+impl<T: Clone> Kept<T> {
+    fn new(most: usize) -> Self {
+        Self { most: most.max(1), entries: HashMap::new(), next: 0 }
+    }
+
+    fn keep(&mut self, value: T, now_s: u64, ends_s: u64) -> Uuid {
+        self.entries.retain(|_, (_, ends, _)| *ends > now_s);
+        if self.entries.len() >= self.most
+            && let Some(oldest) = self.entries.iter().min_by_key(|(_, (order, _, _))| *order).map(|(id, _)| *id)
+        {
+            self.entries.remove(&oldest);
+        }
+        let id = Uuid::new_v4();
+        self.next += 1;
+        self.entries.insert(id, (self.next, ends_s, value));
+        id
+    }
+
+    fn get(&self, id: &Uuid) -> Option<T> {
+        self.entries.get(id).map(|(_, _, value)| value.clone())
+    }
+
+    fn remove(&mut self, id: &Uuid) -> Option<T> {
+        self.entries.remove(id).map(|(_, _, value)| value)
+    }
+}
+
+/// A statement that is planned, and whose rows come from here.
+#[derive(Clone)]
+struct Planned {
+    query: Arc<dyn PlannedQuery>,
+    cancelled: CancellationToken,
+}
+
+/// A statement that is to be run several times.
+#[derive(Clone)]
+struct Prepared {
+    text: String,
+    language: Language,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl FlightSql {
+    /// A service over these parts.
+    #[must_use]
+    pub fn new(parts: Parts, settings: FlightSettings) -> Self {
+        let Parts { queries, bulk, parts, key, clock } = parts;
+        Self {
+            queries,
+            bulk,
+            parts: PartServer::new(parts, key.clone(), Arc::clone(&clock), &settings),
+            key,
+            clock,
+            planned: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
+            prepared: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// The gRPC service.
+    #[must_use]
+    pub fn into_service(self) -> FlightServiceServer<impl FlightService> {
+        FlightServiceServer::new(FlightServer(self))
+    }
+
+    fn ends_s(&self) -> u64 {
+        unix_s(&self.clock).saturating_add(self.settings.ticket_lifetime().as_secs())
+    }
+
+    /// Plans a statement and says where its rows are.
+    async fn info(&self, text: &str, language: Language, descriptor: FlightDescriptor) -> Result<FlightInfo> {
+        let request = QueryRequest { language, ..QueryRequest::adql(text) };
+        let BulkPlan { schema, rows, .. } = self.bulk.plan(request).await?;
+        let ends_s = self.ends_s();
+        let endpoints = match rows {
+            BulkRows::Parts(parts) => {
+                let endpoints = parts.into_iter().map(|part| self.endpoint(part, ends_s));
+                endpoints.collect::<Result<Vec<_>>>()?
+            }
+            BulkRows::Merged(query) => {
+                let planned = Planned { query, cancelled: CancellationToken::new() };
+                let id = lock(&self.planned).keep(planned, unix_s(&self.clock), ends_s);
+                vec![endpoint(wrap(self.key.seal(&Content::Planned(id), ends_s)?), ends_s)]
+            }
+        };
+        described(&schema).map(|info| info.with_descriptor(descriptor).with_endpoints(endpoints))
+    }
+
+    fn endpoint(&self, part: Part, ends_s: u64) -> Result<FlightEndpoint> {
+        let sealed = self.key.seal(&Content::Part(part.plan.to_vec()), ends_s)?;
+        if sealed.len() > self.settings.max_ticket_bytes {
+            return Err(Error::limit("the query reads too many segments for a ticket")
+                .with("bytes", sealed.len())
+                .with("setting", "flight.max_ticket_bytes"));
+        }
+        let endpoint = endpoint(wrap(sealed), ends_s);
+        // Without an address a ticket is for whoever gave it.
+        let locations = part.workers.iter().filter_map(|worker| worker.url.as_deref()).map(location);
+        Ok(locations.fold(endpoint, |endpoint, location| endpoint.with_location(location)))
+    }
+
+    async fn snapshot(&self) -> Result<Arc<Snapshot>, Status> {
+        self.queries.snapshot().await.map_err(|error| status(&error))
+    }
+
+    /// The rows of a ticket.
+    async fn hand_out(&self, ticket: &[u8], headers: &MetadataMap) -> Result<DataStream> {
+        match self.key.open(ticket, unix_s(&self.clock))? {
+            Content::Part(part) => self.parts.rows(&part, headers).await,
+            Content::Planned(id) => {
+                let options = compression(headers)?;
+                let gone = || Error::not_found("the czar does not have this statement any more; ask the query again");
+                let planned = lock(&self.planned).get(&id).ok_or_else(gone)?;
+                let permit = self.parts.streams.enter()?;
+                let result = planned.query.run(Arc::default()).await?;
+                Ok(encode(result.schema, result.batches, options, permit, planned.cancelled))
+            }
+        }
+    }
+
+    /// Ends what the czar does for an answer. What workers hand out ends with its streams.
+    fn cancel(&self, info: &FlightInfo) -> CancelStatus {
+        let tickets = info.endpoint.iter().filter_map(|endpoint| unwrap(&endpoint.ticket.as_ref()?.ticket));
+        let mut was_known = false;
+        for ticket in tickets {
+            if let Ok(Content::Planned(id)) = self.key.open(&ticket, unix_s(&self.clock))
+                && let Some(planned) = lock(&self.planned).remove(&id)
+            {
+                planned.cancelled.cancel();
+                was_known = true;
+            }
+        }
+        if was_known { CancelStatus::Cancelled } else { CancelStatus::NotCancellable }
+    }
+
+    fn prepared(&self, handle: &[u8]) -> Result<Prepared> {
+        let id = Uuid::from_slice(handle).ok();
+        id.and_then(|id| lock(&self.prepared).get(&id))
+            .ok_or_else(|| Error::not_found("there is no such prepared statement; prepare it again"))
+    }
+
+    fn one(&self, batch: Result<RecordBatch>) -> Result<Response<DataStream>, Status> {
+        let stream = batch.and_then(|batch| {
+            let rows = futures::stream::iter([Ok(batch.clone())]).boxed();
+            let permit = self.parts.streams.enter()?;
+            Ok(encode(batch.schema(), rows, IpcWriteOptions::default(), permit, CancellationToken::new()))
+        });
+        stream.map(Response::new).map_err(|error| status(&error))
+    }
+
+    /// Where metadata is: here, under the command that asks for it.
+    fn about(
+        &self,
+        command: &impl ProstMessageExt,
+        schema: &Schema,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(command.as_any().encode_to_vec()));
+        let info = described(schema).map_err(|error| status(&error))?;
+        Ok(Response::new(info.with_descriptor(request.into_inner()).with_endpoint(endpoint)))
+    }
+}
+
+/// A worker's address as Flight writes it.
+fn location(url: &str) -> String {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
+    format!("grpc+tcp://{host}")
+}
+
+fn endpoint(ticket: Ticket, ends_s: u64) -> FlightEndpoint {
+    let seconds = i64::try_from(ends_s).unwrap_or(i64::MAX);
+    FlightEndpoint::new().with_ticket(ticket).with_expiration_time(prost_types::Timestamp { seconds, nanos: 0 })
+}
+
+fn described(schema: &Schema) -> Result<FlightInfo> {
+    FlightInfo::new()
+        .try_with_schema(schema)
+        .map_err(|error| Error::internal("the schema cannot be sent").caused_by(error))
+}
+
+fn language(headers: &MetadataMap) -> Result<Language, Status> {
+    match headers.get(LANGUAGE).map(|word| word.to_str().unwrap_or_default()) {
+        None => Ok(Language::Adql),
+        Some(word) if word.eq_ignore_ascii_case("adql") => Ok(Language::Adql),
+        Some(word) if word.eq_ignore_ascii_case("sql") => Ok(Language::Sql),
+        Some(_) => Err(status(&Error::invalid(format!("the header {LANGUAGE} must be adql or sql")))),
+    }
+}
+
+fn schema_bytes(schema: &SchemaRef) -> Result<Bytes, Status> {
+    let options = IpcWriteOptions::default();
+    let message: Result<IpcMessage, _> = SchemaAsIpc::new(schema, &options).try_into();
+    let cannot =
+        |error: arrow::error::ArrowError| status(&Error::internal("the schema cannot be sent").caused_by(error));
+    message.map(|message| message.0).map_err(cannot)
+}
+
+#[tonic::async_trait]
+impl FlightSqlService for FlightSql {
+    type FlightService = Self;
+
+    async fn get_flight_info_statement(
+        &self,
+        query: CommandStatementQuery,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let language = language(request.metadata())?;
+        let info = self.info(&query.query, language, request.into_inner()).await;
+        info.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn do_get_statement(
+        &self,
+        ticket: TicketStatementQuery,
+        request: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let rows = self.hand_out(&ticket.statement_handle, request.metadata()).await;
+        rows.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn do_action_create_prepared_statement(
+        &self,
+        query: ActionCreatePreparedStatementRequest,
+        request: Request<Action>,
+    ) -> Result<ActionCreatePreparedStatementResult, Status> {
+        let language = language(request.metadata())?;
+        let planned = self.bulk.plan(QueryRequest { language, ..QueryRequest::adql(&query.query) }).await;
+        let schema = planned.map_err(|error| status(&error))?.schema;
+        let prepared = Prepared { text: query.query, language };
+        let id = lock(&self.prepared).keep(prepared, unix_s(&self.clock), self.ends_s());
+        Ok(ActionCreatePreparedStatementResult {
+            prepared_statement_handle: Bytes::copy_from_slice(id.as_bytes()),
+            dataset_schema: schema_bytes(&schema)?,
+            parameter_schema: schema_bytes(&Arc::new(Schema::empty()))?,
+        })
+    }
+
+    async fn do_action_close_prepared_statement(
+        &self,
+        query: ActionClosePreparedStatementRequest,
+        _: Request<Action>,
+    ) -> Result<(), Status> {
+        if let Ok(id) = Uuid::from_slice(&query.prepared_statement_handle) {
+            lock(&self.prepared).remove(&id);
+        }
+        Ok(())
+    }
+
+    async fn get_flight_info_prepared_statement(
+        &self,
+        query: CommandPreparedStatementQuery,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let prepared = self.prepared(&query.prepared_statement_handle).map_err(|error| status(&error))?;
+        let info = self.info(&prepared.text, prepared.language, request.into_inner()).await;
+        info.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn do_action_fallback(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<<Self as FlightService>::DoActionStream>, Status> {
+        let action = request.into_inner();
+        if action.r#type != CANCEL_FLIGHT_INFO {
+            return Err(status(&Error::invalid("there is no such action")));
+        }
+        let info = CancelFlightInfoRequest::decode(action.body).ok().and_then(|request| request.info);
+        let info = info.ok_or_else(|| status(&Error::invalid("this is no request to cancel a query")))?;
+        let result = CancelFlightInfoResult { status: self.cancel(&info) as i32 };
+        let result = arrow_flight::Result { body: result.encode_to_vec().into() };
+        Ok(Response::new(futures::stream::iter([Ok(result)]).boxed()))
+    }
+
+    async fn list_custom_actions(&self) -> Option<Vec<Result<ActionType, Status>>> {
+        let description = "Ends a query of which the czar hands out the rows.".to_owned();
+        Some(vec![Ok(ActionType { r#type: CANCEL_FLIGHT_INFO.to_owned(), description })])
+    }
+
+    async fn get_flight_info_catalogs(
+        &self,
+        query: CommandGetCatalogs,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        self.about(&query, &query.into_builder().schema(), request)
+    }
+
+    async fn do_get_catalogs(&self, _: CommandGetCatalogs, _: Request<Ticket>) -> Result<Response<DataStream>, Status> {
+        self.one(metadata::catalogs())
+    }
+
+    async fn get_flight_info_schemas(
+        &self,
+        query: CommandGetDbSchemas,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let schema = query.clone().into_builder().schema();
+        self.about(&query, &schema, request)
+    }
+
+    async fn do_get_schemas(
+        &self,
+        query: CommandGetDbSchemas,
+        _: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let snapshot = self.snapshot().await?;
+        self.one(metadata::schemas(query, &snapshot))
+    }
+
+    async fn get_flight_info_tables(
+        &self,
+        query: CommandGetTables,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let schema = query.clone().into_builder().schema();
+        self.about(&query, &schema, request)
+    }
+
+    async fn do_get_tables(&self, query: CommandGetTables, _: Request<Ticket>) -> Result<Response<DataStream>, Status> {
+        let snapshot = self.snapshot().await?;
+        self.one(metadata::tables(query, &snapshot))
+    }
+
+    async fn get_flight_info_table_types(
+        &self,
+        query: CommandGetTableTypes,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        self.about(&query, &metadata::TABLE_TYPES, request)
+    }
+
+    async fn do_get_table_types(
+        &self,
+        _: CommandGetTableTypes,
+        _: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        self.one(metadata::table_types())
+    }
+
+    async fn get_flight_info_sql_info(
+        &self,
+        query: CommandGetSqlInfo,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let info = metadata::sql_info().map_err(|error| status(&error))?;
+        self.about(&query, &info.schema(), request)
+    }
+
+    async fn do_get_sql_info(
+        &self,
+        query: CommandGetSqlInfo,
+        _: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let failed = |error| Error::internal("the metadata cannot be made").caused_by(error);
+        self.one(metadata::sql_info().and_then(|info| query.into_builder(&info).build().map_err(failed)))
+    }
+
+    async fn get_flight_info_xdbc_type_info(
+        &self,
+        query: CommandGetXdbcTypeInfo,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let types = metadata::types().map_err(|error| status(&error))?;
+        self.about(&query, &types.schema(), request)
+    }
+
+    async fn do_get_xdbc_type_info(
+        &self,
+        query: CommandGetXdbcTypeInfo,
+        _: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let failed = |error| Error::internal("the metadata cannot be made").caused_by(error);
+        self.one(metadata::types().and_then(|types| types.record_batch(query.data_type).map_err(failed)))
+    }
+
+    async fn get_flight_info_primary_keys(
+        &self,
+        query: CommandGetPrimaryKeys,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        self.about(&query, &metadata::PRIMARY_KEYS, request)
+    }
+
+    async fn do_get_primary_keys(
+        &self,
+        query: CommandGetPrimaryKeys,
+        _: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let filter = TableFilter { schema: query.db_schema, table: query.table };
+        let snapshot = self.snapshot().await?;
+        self.one(metadata::primary_keys(&filter, &snapshot))
+    }
+
+    async fn get_flight_info_exported_keys(
+        &self,
+        query: CommandGetExportedKeys,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        self.about(&query, &metadata::FOREIGN_KEYS, request)
+    }
+
+    async fn do_get_exported_keys(
+        &self,
+        query: CommandGetExportedKeys,
+        _: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let filter = TableFilter { schema: query.db_schema, table: query.table };
+        let snapshot = self.snapshot().await?;
+        self.one(metadata::foreign_keys(Some(&filter), None, &snapshot))
+    }
+
+    async fn get_flight_info_imported_keys(
+        &self,
+        query: CommandGetImportedKeys,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        self.about(&query, &metadata::FOREIGN_KEYS, request)
+    }
+
+    async fn do_get_imported_keys(
+        &self,
+        query: CommandGetImportedKeys,
+        _: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let filter = TableFilter { schema: query.db_schema, table: query.table };
+        let snapshot = self.snapshot().await?;
+        self.one(metadata::foreign_keys(None, Some(&filter), &snapshot))
+    }
+
+    async fn get_flight_info_cross_reference(
+        &self,
+        query: CommandGetCrossReference,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        self.about(&query, &metadata::FOREIGN_KEYS, request)
+    }
+
+    async fn do_get_cross_reference(
+        &self,
+        query: CommandGetCrossReference,
+        _: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let target = TableFilter { schema: query.pk_db_schema, table: query.pk_table };
+        let from = TableFilter { schema: query.fk_db_schema, table: query.fk_table };
+        let snapshot = self.snapshot().await?;
+        self.one(metadata::foreign_keys(Some(&target), Some(&from), &snapshot))
+    }
+
+    async fn register_sql_info(&self, _id: i32, _result: &SqlInfo) {}
+}

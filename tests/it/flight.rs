@@ -1,0 +1,258 @@
+//! Flight SQL: the rows of every query are those that it has elsewhere, wherever they are handed out.
+
+use std::net::SocketAddr;
+
+use arrow::record_batch::RecordBatch;
+use arrow_flight::sql::client::FlightSqlServiceClient;
+use arrow_flight::sql::{CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, SqlInfo};
+use arrow_flight::{FlightEndpoint, FlightInfo};
+use futures::TryStreamExt;
+use qserv_core::partition::PixelizationKind;
+use qserv_core::query::field_metadata;
+use qserv_tests::cells;
+use qserv_tests::engines::{Engine, Processes};
+use tokio::net::TcpListener;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::samples;
+
+type Client = FlightSqlServiceClient<Channel>;
+
+/// Queries whose rows need no merge.
+const IN_PARTS: &[&str] = &[
+    "SELECT objectId, coord_ra, coord_dec, r_psfFlux FROM demo.Object",
+    "SELECT sourceId, band, psfFlux FROM demo.Source WHERE band = 'r' AND snr > 20",
+    "SELECT o.objectId, s.sourceId, s.psfFlux FROM demo.Object AS o JOIN demo.Source AS s ON s.objectId = o.objectId",
+    "SELECT objectId, COUNT(*) AS n, AVG(psfFlux) AS f FROM demo.Source GROUP BY objectId",
+    "SELECT objectId FROM demo.Object WHERE CONTAINS(POINT(coord_ra, coord_dec), CIRCLE(0.0, 1.0, 1.0)) = 1",
+    "SELECT f.forcedSourceId, v.expMidptMJD FROM demo.ForcedSource AS f JOIN demo.Visit AS v ON v.visit = f.visit",
+    "SELECT a.objectId, b.objectId AS other FROM demo.Object AS a JOIN demo.Object AS b \
+     ON DISTANCE(a.coord_ra, a.coord_dec, b.coord_ra, b.coord_dec) < 0.0166 AND a.objectId < b.objectId",
+    "SELECT o.objectId, s.sourceId FROM demo.Object AS o LEFT JOIN demo.Source AS s ON s.objectId = o.objectId AND s.snr > 50",
+    "SELECT o.objectId FROM demo.Object AS o WHERE NOT EXISTS \
+     (SELECT 1 FROM demo.Source AS s WHERE s.objectId = o.objectId AND s.snr > 50)",
+    "SELECT DISTINCT objectId FROM demo.Source",
+    "SELECT objectId, r_psfFlux FROM demo.Object WHERE r_psfFlux > (SELECT AVG(r_psfFlux) FROM demo.Object)",
+];
+
+/// Queries that the czar merges.
+const MERGED: &[&str] = &[
+    "SELECT COUNT(*) AS n FROM demo.Object",
+    "SELECT TOP 5 objectId FROM demo.Object ORDER BY objectId",
+    "SELECT band, COUNT(*) AS n FROM demo.Source GROUP BY band",
+    "SELECT visit FROM demo.Visit",
+    "SELECT objectId FROM demo.Object WHERE r_psfFlux > (SELECT AVG(r_psfFlux) FROM demo.Object) ORDER BY objectId",
+    "SELECT o.objectId, v.visit FROM demo.Object AS o FULL OUTER JOIN demo.Visit AS v ON v.visit = o.objectId",
+    "SELECT COUNT(*) OVER () AS n, objectId FROM demo.Object",
+];
+
+async fn connect(address: &str) -> Client {
+    let address = address.replace("grpc+tcp://", "http://");
+    FlightSqlServiceClient::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap())
+}
+
+/// The rows of one endpoint, from the first of its places that answers.
+async fn read(client: &mut Client, endpoint: &FlightEndpoint) -> Vec<RecordBatch> {
+    let ticket = endpoint.ticket.clone().unwrap();
+    if endpoint.location.is_empty() {
+        return client.do_get(ticket).await.unwrap().try_collect().await.unwrap();
+    }
+    let mut refused = Vec::new();
+    for location in &endpoint.location {
+        let address = location.uri.replace("grpc+tcp://", "http://");
+        let answer = async {
+            let channel = Endpoint::from_shared(address).unwrap().connect().await.map_err(|error| error.to_string())?;
+            let rows = FlightSqlServiceClient::new(channel).do_get(ticket.clone()).await;
+            rows.map_err(|error| error.to_string())?.try_collect::<Vec<_>>().await.map_err(|error| error.to_string())
+        };
+        match answer.await {
+            Ok(rows) => return rows,
+            Err(error) => refused.push(error),
+        }
+    }
+    panic!("no place has the rows: {refused:?}");
+}
+
+async fn all(client: &mut Client, info: &FlightInfo) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for endpoint in &info.endpoint {
+        rows.extend(cells::rows(&read(client, endpoint).await).unwrap());
+    }
+    rows
+}
+
+fn sorted(mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    rows.sort();
+    rows
+}
+
+/// The same rows, in whatever order.
+fn assert_same(found: Vec<Vec<String>>, right: Vec<Vec<String>>, query: &str) {
+    let (found, right) = (sorted(found), sorted(right));
+    let differs = found.iter().zip(&right).find(|(found, right)| found != right);
+    assert!(
+        found.len() == right.len() && differs.is_none(),
+        "{query}: {} rows, not {}: {differs:?}",
+        found.len(),
+        right.len()
+    );
+}
+
+/// Every query gives the rows that `engine` gives.
+async fn agree(client: &mut Client, engine: &impl Engine) {
+    for query in IN_PARTS.iter().chain(MERGED) {
+        let info = client.execute((*query).to_owned(), None).await.unwrap();
+        let right = engine.ask(query).await.unwrap();
+        assert!(!right.is_empty(), "{query}");
+        assert_same(all(client, &info).await, right, query);
+        let is_in_parts = IN_PARTS.contains(query);
+        let least = if query.contains("CIRCLE") { 1 } else { 3 };
+        assert!(if is_in_parts { info.endpoint.len() >= least } else { info.endpoint.len() == 1 }, "{query}: {info}");
+        // Read again: the same rows in the same order.
+        if !query.contains("GROUP BY") && !query.contains("JOIN") && is_in_parts {
+            let (first, again) = (all(client, &info).await, all(client, &info).await);
+            assert_eq!(first, again, "{query}");
+        }
+    }
+}
+
+/// A served embedded sky; the server ends with the second.
+async fn embedded() -> (samples::EmbeddedSky, SocketAddr, tokio::task::JoinSet<()>) {
+    let sky = samples::embedded(3, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = sky.server.flight().into_service();
+    let mut serving = tokio::task::JoinSet::new();
+    serving.spawn(async move {
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
+    });
+    (sky, address, serving)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_in_bulk_are_those_of_the_embedded_cluster() {
+    let (sky, address, _serving) = embedded().await;
+    let mut client = connect(&format!("http://{address}")).await;
+    agree(&mut client, &sky.engine).await;
+    let info = client.execute(IN_PARTS[0].to_owned(), None).await.unwrap();
+    assert_eq!(info.endpoint.len(), 3, "one for each worker");
+
+    // Columns are described.
+    let schema = info.clone().try_decode_schema().unwrap();
+    let told = |key| schema.field_with_name("r_psfFlux").unwrap().metadata().get(key).cloned().unwrap_or_default();
+    assert_eq!(told(field_metadata::UNIT), "nJy");
+    assert!(told(field_metadata::UCD).starts_with("phot.flux"), "{}", told(field_metadata::UCD));
+
+    // Compressed rows are the same rows.
+    let plain = all(&mut client, &info).await;
+    for word in ["zstd", "lz4", "none"] {
+        client.set_header("qserv-compression", word);
+        assert_eq!(all(&mut client, &info).await, plain, "{word}");
+    }
+    client.set_header("qserv-compression", "zip");
+    let refused = client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap_err();
+    assert!(refused.to_string().contains("zstd, lz4 or none"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_metadata_and_errors_are_told() {
+    let (sky, address, _serving) = embedded().await;
+    let mut client = connect(&format!("http://{address}")).await;
+
+    let error = client.execute("SELECT nosuch FROM demo.Object".to_owned(), None).await.unwrap_err().to_string();
+    assert!(error.contains("nosuch") && error.contains("InvalidArgument") || error.contains("invalid"), "{error}");
+
+    let schemas = CommandGetDbSchemas { catalog: None, db_schema_filter_pattern: None };
+    let info = client.get_db_schemas(schemas).await.unwrap();
+    let names: Vec<String> = all(&mut client, &info).await.into_iter().map(|row| row[1].clone()).collect();
+    assert!(names.contains(&"demo".to_owned()) && names.iter().any(|name| name.eq_ignore_ascii_case("tap_schema")));
+    let tables = CommandGetTables {
+        db_schema_filter_pattern: Some("demo".to_owned()),
+        include_schema: true,
+        ..CommandGetTables::default()
+    };
+    let info = client.get_tables(tables).await.unwrap();
+    let rows = read(&mut client, &info.endpoint[0]).await;
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 5);
+    let keys = CommandGetPrimaryKeys { table: "Object".to_owned(), ..CommandGetPrimaryKeys::default() };
+    let info = client.get_primary_keys(keys).await.unwrap();
+    assert!(all(&mut client, &info).await.iter().any(|row| row.contains(&"objectId".to_owned())));
+    let info = client.get_sql_info(vec![SqlInfo::FlightSqlServerName]).await.unwrap();
+    assert_eq!(read(&mut client, &info.endpoint[0]).await[0].num_rows(), 1);
+    for info in [client.get_catalogs().await.unwrap(), client.get_table_types().await.unwrap()] {
+        assert_eq!(all(&mut client, &info).await.len(), 1);
+    }
+
+    let mut prepared = client.prepare(MERGED[0].to_owned(), None).await.unwrap();
+    assert_eq!(prepared.dataset_schema().unwrap().field(0).name(), "n");
+    let info = prepared.execute().await.unwrap();
+    assert_eq!(all(&mut client, &info).await, sky.engine.ask(MERGED[0]).await.unwrap());
+    prepared.close().await.unwrap();
+
+    client.set_header("qserv-language", "sql");
+    let sql = "SELECT o.tract, count(*) FILTER (WHERE o.\"refExtendedness\" = 0) FROM demo.Object o GROUP BY o.tract";
+    let info = client.execute(sql.to_owned(), None).await.unwrap();
+    assert!(!all(&mut client, &info).await.is_empty());
+    let refused = [
+        ("CREATE TABLE t AS SELECT 1".to_owned(), "nothing but queries"),
+        ("DROP TABLE demo.Object".to_owned(), "nothing but queries"),
+        ("SELECT 1; SELECT 2".to_owned(), "one query at a time"),
+        ("COPY demo.Object TO 'x'".to_owned(), "nothing but queries"),
+        ("SELECT nosuch FROM demo.Object".to_owned(), "there is no column nosuch"),
+        ("SELECT o.nosuch FROM demo.Object o".to_owned(), "there is no column o.nosuch"),
+        ("SELECT 1 FROM demo.object".to_owned(), "there is no table"),
+        ("SELECT 1 FROM '/etc/passwd'".to_owned(), "there is no table"),
+        ("SELECT nosuch(1)".to_owned(), "there is no function nosuch"),
+        ("SELECT version()".to_owned(), "there is no function version"),
+        (format!("SELECT {}", vec!["1"; 100_000].join("+")), "too many operators"),
+    ];
+    for (other, words) in refused {
+        let error = client.execute(other.clone(), None).await.unwrap_err().to_string();
+        assert!(error.contains(words) && !error.to_lowercase().contains("datafusion"), "{other:.80}: {error}");
+    }
+    let deep = format!("SELECT {} AS n", vec!["1"; 250].join(" + "));
+    let info = client.execute(deep, None).await.unwrap();
+    assert_eq!(all(&mut client, &info).await, [["250"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_hand_out_the_rows_and_one_that_dies_costs_none() {
+    let mut cluster = samples::flying_processes(PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let engine = Processes::new(&cluster);
+    let mut client = connect(&cluster.flight_url().unwrap()).await;
+    agree(&mut client, &engine).await;
+
+    let query = "SELECT sourceId, objectId FROM demo.Source";
+    let right = engine.ask(query).await.unwrap();
+    let info = client.execute(query.to_owned(), None).await.unwrap();
+    assert!(info.endpoint.len() >= 3);
+    assert!(info.endpoint.iter().all(|endpoint| endpoint.location.len() >= 2), "replicas are named");
+
+    // A ticket that was tampered with opens nothing, and a worker does nothing but hand out rows.
+    let mut forged = info.endpoint[0].clone();
+    if let Some(ticket) = &mut forged.ticket {
+        let mut bytes = ticket.ticket.to_vec();
+        let at = bytes.len() - 40;
+        bytes[at] ^= 1;
+        ticket.ticket = bytes.into();
+    }
+    let mut worker = connect(&info.endpoint[0].location[0].uri).await;
+    let refused = worker.do_get(forged.ticket.unwrap()).await.unwrap_err();
+    assert!(refused.to_string().contains("not one of this service"), "{refused}");
+    assert!(worker.execute("SELECT 1".to_owned(), None).await.is_err());
+
+    // One is killed in the middle of the export.
+    let mut rows = Vec::new();
+    for (number, endpoint) in info.endpoint.iter().enumerate() {
+        if number == 1 {
+            cluster.kill_worker(1).unwrap();
+        }
+        rows.extend(cells::rows(&read(&mut client, endpoint).await).unwrap());
+    }
+    assert_same(rows, right, query);
+    cluster.wait_for_live(2).await.unwrap();
+    cluster.start_worker(1).unwrap();
+    cluster.wait_for_live(3).await.unwrap();
+    agree(&mut client, &engine).await;
+}
