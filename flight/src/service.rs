@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
-use arrow_flight::sql::server::FlightSqlService;
+use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
     CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
     CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
-    CommandPreparedStatementQuery, CommandStatementQuery, ProstMessageExt, SqlInfo, TicketStatementQuery,
+    CommandPreparedStatementQuery, CommandStatementQuery, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo,
+    TicketStatementQuery,
 };
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor,
@@ -19,9 +22,9 @@ use arrow_flight::{
 };
 use arrow_ipc::writer::IpcWriteOptions;
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use prost::Message;
-use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Part, PartService, PlannedQuery};
+use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Described, Part, PartService, PlannedQuery};
 use qserv_core::catalog::Snapshot;
 use qserv_core::clock::SharedClock;
 use qserv_core::query::{Language, QueryRequest, QueryService};
@@ -102,6 +105,12 @@ impl<T: Clone> Kept<T> {
         self.entries.get(id).map(|(_, _, value)| value.clone())
     }
 
+    fn change(&mut self, id: &Uuid, change: impl FnOnce(&mut T)) {
+        if let Some((_, _, value)) = self.entries.get_mut(id) {
+            change(value);
+        }
+    }
+
     fn remove(&mut self, id: &Uuid) -> Option<T> {
         self.entries.remove(id).map(|(_, _, value)| value)
     }
@@ -119,6 +128,22 @@ struct Planned {
 struct Prepared {
     text: String,
     language: Language,
+    /// How many values it leaves open.
+    open: usize,
+    /// The values that were given last.
+    values: Option<RecordBatch>,
+}
+
+impl Prepared {
+    fn request(&self) -> Result<QueryRequest> {
+        if self.open > 0 && self.values.is_none() {
+            return Err(
+                Error::invalid("the statement has parameters, and no values were given").with("parameters", self.open)
+            );
+        }
+        let parameters = if self.open > 0 { self.values.clone() } else { None };
+        Ok(QueryRequest { language: self.language, parameters, ..QueryRequest::adql(self.text.clone()) })
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -153,8 +178,7 @@ impl FlightSql {
     }
 
     /// Plans a statement and says where its rows are.
-    async fn info(&self, text: &str, language: Language, descriptor: FlightDescriptor) -> Result<FlightInfo> {
-        let request = QueryRequest { language, ..QueryRequest::adql(text) };
+    async fn info(&self, request: QueryRequest, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let BulkPlan { schema, rows, .. } = self.bulk.plan(request).await?;
         let ends_s = self.ends_s();
         let endpoints = match rows {
@@ -224,6 +248,20 @@ impl FlightSql {
             .ok_or_else(|| Error::not_found("there is no such prepared statement; prepare it again"))
     }
 
+    /// Gives a prepared statement the values that it leaves open.
+    fn give(&self, handle: &[u8], values: RecordBatch) -> Result<()> {
+        let prepared = self.prepared(handle)?;
+        if values.num_columns() != prepared.open {
+            return Err(Error::invalid("the statement does not have as many parameters as there are values")
+                .with("parameters", prepared.open)
+                .with("values", values.num_columns()));
+        }
+        if let Ok(id) = Uuid::from_slice(handle) {
+            lock(&self.prepared).change(&id, |prepared| prepared.values = Some(values));
+        }
+        Ok(())
+    }
+
     fn one(&self, batch: Result<RecordBatch>) -> Result<Response<DataStream>, Status> {
         let stream = batch.and_then(|batch| {
             let rows = futures::stream::iter([Ok(batch.clone())]).boxed();
@@ -244,6 +282,23 @@ impl FlightSql {
         let info = described(schema).map_err(|error| status(&error))?;
         Ok(Response::new(info.with_descriptor(request.into_inner()).with_endpoint(endpoint)))
     }
+}
+
+/// The one row of values in a stream.
+async fn one_row(stream: PeekableFlightDataStream) -> Result<RecordBatch> {
+    let unreadable = |error| Error::invalid("the values cannot be read").caused_by(error);
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(stream.map_err(FlightError::from));
+    let mut values: Option<RecordBatch> = None;
+    while let Some(batch) = batches.try_next().await.map_err(unreadable)? {
+        let before = values.as_ref().map_or(0, RecordBatch::num_rows);
+        if before + batch.num_rows() > 1 {
+            return Err(Error::invalid("a statement takes one row of values at a time"));
+        }
+        if batch.num_rows() == 1 {
+            values = Some(batch);
+        }
+    }
+    values.ok_or_else(|| Error::invalid("there is no row of values"))
 }
 
 /// A worker's address as Flight writes it.
@@ -290,7 +345,8 @@ impl FlightSqlService for FlightSql {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let language = language(request.metadata())?;
-        let info = self.info(&query.query, language, request.into_inner()).await;
+        let asked = QueryRequest { language, ..QueryRequest::adql(query.query) };
+        let info = self.info(asked, request.into_inner()).await;
         info.map(Response::new).map_err(|error| status(&error))
     }
 
@@ -309,14 +365,14 @@ impl FlightSqlService for FlightSql {
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let language = language(request.metadata())?;
-        let planned = self.bulk.plan(QueryRequest { language, ..QueryRequest::adql(&query.query) }).await;
-        let schema = planned.map_err(|error| status(&error))?.schema;
-        let prepared = Prepared { text: query.query, language };
+        let described = self.bulk.describe(QueryRequest { language, ..QueryRequest::adql(&query.query) }).await;
+        let Described { schema, parameters } = described.map_err(|error| status(&error))?;
+        let prepared = Prepared { text: query.query, language, open: parameters.fields().len(), values: None };
         let id = lock(&self.prepared).keep(prepared, unix_s(&self.clock), self.ends_s());
         Ok(ActionCreatePreparedStatementResult {
             prepared_statement_handle: Bytes::copy_from_slice(id.as_bytes()),
             dataset_schema: schema_bytes(&schema)?,
-            parameter_schema: schema_bytes(&Arc::new(Schema::empty()))?,
+            parameter_schema: schema_bytes(&parameters)?,
         })
     }
 
@@ -337,8 +393,20 @@ impl FlightSqlService for FlightSql {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let prepared = self.prepared(&query.prepared_statement_handle).map_err(|error| status(&error))?;
-        let info = self.info(&prepared.text, prepared.language, request.into_inner()).await;
+        let asked = prepared.request().map_err(|error| status(&error))?;
+        let info = self.info(asked, request.into_inner()).await;
         info.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn do_put_prepared_statement_query(
+        &self,
+        query: CommandPreparedStatementQuery,
+        request: Request<PeekableFlightDataStream>,
+    ) -> Result<DoPutPreparedStatementResult, Status> {
+        let handle = query.prepared_statement_handle;
+        let values = one_row(request.into_inner()).await.map_err(|error| status(&error))?;
+        self.give(&handle, values).map_err(|error| status(&error))?;
+        Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) })
     }
 
     async fn do_action_fallback(

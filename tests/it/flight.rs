@@ -1,7 +1,10 @@
 //! Flight SQL: the rows of every query are those that it has elsewhere, wherever they are handed out.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Float32Array, Int64Array, StringArray};
+use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, SqlInfo};
@@ -189,6 +192,32 @@ async fn sql_metadata_and_errors_are_told() {
     let info = prepared.execute().await.unwrap();
     assert_eq!(all(&mut client, &info).await, sky.engine.ask(MERGED[0]).await.unwrap());
     prepared.close().await.unwrap();
+    let keys = sky.engine.ask("SELECT TOP 2 objectId FROM demo.Object ORDER BY objectId").await.unwrap();
+    let open = "SELECT objectId FROM demo.Object WHERE objectId = ? AND ? = 'it''s' AND coord_dec < ?";
+    for language in ["adql", "sql"] {
+        client.set_header("qserv-language", language);
+        let mut prepared = client.prepare(open.to_owned(), None).await.unwrap();
+        let types: Vec<_> =
+            prepared.parameter_schema().unwrap().fields().iter().map(|f| f.data_type().clone()).collect();
+        assert_eq!(types, [DataType::Int64, DataType::Utf8, DataType::Float64]);
+        let missing = prepared.execute().await.unwrap_err().to_string();
+        assert!(missing.contains("no values were given"), "{missing}");
+        for (key, text, found) in [(&keys[0], "it's", true), (&keys[1], "it's", true), (&keys[0], "its", false)] {
+            let values: Vec<ArrayRef> = vec![
+                Arc::new(Int64Array::from(vec![key[0].parse::<i64>().unwrap()])),
+                Arc::new(StringArray::from(vec![text])),
+                Arc::new(Float32Array::from(vec![91.0])),
+            ];
+            let fields = ["a", "b", "c"].into_iter().zip(values);
+            prepared.set_parameters(RecordBatch::try_from_iter(fields).unwrap()).unwrap();
+            let info = prepared.execute().await.unwrap();
+            let right = if found { vec![key.clone()] } else { Vec::new() };
+            assert_eq!(all(&mut client, &info).await, right, "{language}, {text}");
+        }
+    }
+    client.set_header("qserv-language", "adql");
+    let refused = client.execute(open.to_owned(), None).await.unwrap_err().to_string();
+    assert!(refused.contains("no parameters"), "{refused}");
 
     client.set_header("qserv-language", "sql");
     let sql = "SELECT o.tract, count(*) FILTER (WHERE o.\"refExtendedness\" = 0) FROM demo.Object o GROUP BY o.tract";
