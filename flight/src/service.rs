@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -10,25 +11,27 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
+    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, CommandGetCatalogs,
+    CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
     CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
     CommandPreparedStatementQuery, CommandStatementQuery, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo,
     TicketStatementQuery,
 };
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor,
-    FlightEndpoint, FlightInfo, IpcMessage, SchemaAsIpc, Ticket,
+    FlightEndpoint, FlightInfo, IpcMessage, PollInfo, SchemaAsIpc, Ticket,
 };
 use arrow_ipc::writer::IpcWriteOptions;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
-use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Described, Part, PartService, PlannedQuery};
+use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Described, Part, PartService};
 use qserv_core::catalog::Snapshot;
 use qserv_core::clock::SharedClock;
 use qserv_core::query::{Language, QueryRequest, QueryService};
 use qserv_core::{Error, Result};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -36,6 +39,7 @@ use uuid::Uuid;
 
 use crate::metadata::{self, TableFilter};
 use crate::parts::{PartServer, unix_s, unwrap, wrap};
+use crate::runs::Run;
 use crate::server::FlightServer;
 use crate::settings::FlightSettings;
 use crate::status::status;
@@ -72,7 +76,9 @@ pub struct FlightSql {
     key: TicketKey,
     clock: SharedClock,
     settings: Arc<FlightSettings>,
-    planned: Arc<Mutex<Kept<Planned>>>,
+    planned: Arc<Mutex<Kept<Arc<Run>>>>,
+    /// What runs ahead of its clients.
+    ahead: Arc<Mutex<JoinSet<()>>>,
     prepared: Arc<Mutex<Kept<Prepared>>>,
 }
 
@@ -116,13 +122,6 @@ impl<T: Clone> Kept<T> {
     }
 }
 
-/// A statement that is planned, and whose rows come from here.
-#[derive(Clone)]
-struct Planned {
-    query: Arc<dyn PlannedQuery>,
-    cancelled: CancellationToken,
-}
-
 /// A statement that is to be run several times.
 #[derive(Clone)]
 struct Prepared {
@@ -162,6 +161,7 @@ impl FlightSql {
             key,
             clock,
             planned: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
+            ahead: Arc::default(),
             prepared: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
             settings: Arc::new(settings),
         }
@@ -187,8 +187,7 @@ impl FlightSql {
                 endpoints.collect::<Result<Vec<_>>>()?
             }
             BulkRows::Merged(query) => {
-                let planned = Planned { query, cancelled: CancellationToken::new() };
-                let id = lock(&self.planned).keep(planned, unix_s(&self.clock), ends_s);
+                let id = lock(&self.planned).keep(Arc::new(Run::new(query)), unix_s(&self.clock), ends_s);
                 vec![endpoint(wrap(self.key.seal(&Content::Planned(id), ends_s)?), ends_s)]
             }
         };
@@ -219,10 +218,10 @@ impl FlightSql {
             Content::Planned(id) => {
                 let options = compression(headers)?;
                 let gone = || Error::not_found("the czar does not have this statement any more; ask the query again");
-                let planned = lock(&self.planned).get(&id).ok_or_else(gone)?;
+                let run = lock(&self.planned).get(&id).ok_or_else(gone)?;
                 let permit = self.parts.streams.enter()?;
-                let result = planned.query.run(Arc::default()).await?;
-                Ok(encode(result.schema, result.batches, options, permit, planned.cancelled))
+                let result = run.rows().await?;
+                Ok(encode(result.schema, result.batches, options, permit, run.cancelled.clone()))
             }
         }
     }
@@ -230,16 +229,56 @@ impl FlightSql {
     /// Ends what the czar does for an answer. What workers hand out ends with its streams.
     fn cancel(&self, info: &FlightInfo) -> CancelStatus {
         let tickets = info.endpoint.iter().filter_map(|endpoint| unwrap(&endpoint.ticket.as_ref()?.ticket));
+        // What still runs for a client that polls has no endpoints yet.
+        let tickets = tickets.chain([info.app_metadata.clone()]);
         let mut was_known = false;
         for ticket in tickets {
             if let Ok(Content::Planned(id)) = self.key.open(&ticket, unix_s(&self.clock))
-                && let Some(planned) = lock(&self.planned).remove(&id)
+                && let Some(run) = lock(&self.planned).remove(&id)
             {
-                planned.cancelled.cancel();
+                run.cancelled.cancel();
                 was_known = true;
             }
         }
         if was_known { CancelStatus::Cancelled } else { CancelStatus::NotCancellable }
+    }
+
+    /// Says how far a query is, and in the end where its rows are. What the czar merges runs from the first poll on; plans in parts are
+    /// whole when they are made, and how far they are their readers see.
+    pub(crate) async fn poll(&self, request: Request<FlightDescriptor>) -> Result<PollInfo, Status> {
+        let now_s = unix_s(&self.clock);
+        let (run, sealed) = match self.key.open(&request.get_ref().cmd, now_s) {
+            Ok(Content::Planned(id)) => {
+                let gone = || status(&Error::not_found("the czar does not have this query any more; ask it again"));
+                let run = lock(&self.planned).get(&id).ok_or_else(gone)?;
+                (run, request.into_inner().cmd)
+            }
+            _ => {
+                let info = FlightService::get_flight_info(self, request).await?.into_inner();
+                let ticket = info.endpoint.first().and_then(|first| unwrap(&first.ticket.as_ref()?.ticket));
+                let planned = ticket.and_then(|ticket| match self.key.open(&ticket, now_s) {
+                    Ok(Content::Planned(id)) => lock(&self.planned).get(&id).map(|run| (run, ticket)),
+                    _ => None,
+                });
+                let Some((run, ticket)) = planned else {
+                    return Ok(PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() });
+                };
+                let patience = Duration::from_secs(self.settings.poll_patience_s);
+                run.start(info, patience, &self.ahead);
+                (run, ticket)
+            }
+        };
+        let (info, is_all) = run.news().await?;
+        if is_all {
+            return Ok(PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() });
+        }
+        let info = FlightInfo { endpoint: Vec::new(), app_metadata: sealed.clone(), ..info };
+        Ok(PollInfo {
+            info: Some(info),
+            flight_descriptor: Some(FlightDescriptor::new_cmd(sealed)),
+            progress: Some(run.fraction()),
+            expiration_time: None,
+        })
     }
 
     fn prepared(&self, handle: &[u8]) -> Result<Prepared> {
@@ -407,6 +446,17 @@ impl FlightSqlService for FlightSql {
         let values = one_row(request.into_inner()).await.map_err(|error| status(&error))?;
         self.give(&handle, values).map_err(|error| status(&error))?;
         Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) })
+    }
+
+    async fn do_action_cancel_query(
+        &self,
+        query: ActionCancelQueryRequest,
+        _: Request<Action>,
+    ) -> Result<ActionCancelQueryResult, Status> {
+        let unreadable = |_| status(&Error::invalid("this is no request to cancel a query"));
+        // The older message has the same numbers, under names that the library does not give out.
+        let result = self.cancel(&FlightInfo::decode(query.info).map_err(unreadable)?) as i32;
+        Ok(ActionCancelQueryResult { result })
     }
 
     async fn do_action_fallback(
