@@ -188,6 +188,8 @@ pub(crate) enum ExprKind {
     Boolean(bool),
     Number(String),
     Text(String),
+    /// A `?`: the value with this number, from 0 on, is given when the query runs.
+    Parameter(usize),
     Column(Path),
     Sign {
         minus: bool,
@@ -446,7 +448,8 @@ impl ExprKind {
     /// Calls `visit` with each expression directly below; sub-queries are not entered.
     fn each_child<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
         match self {
-            Self::Null | Self::Boolean(_) | Self::Number(_) | Self::Text(_) | Self::Column(_) => {}
+            Self::Null | Self::Boolean(_) | Self::Number(_) | Self::Text(_) => {}
+            Self::Parameter(_) | Self::Column(_) => {}
             Self::Exists(_) | Self::Scalar(_) => {}
             Self::Sign { operand, .. } | Self::BitNot(operand) | Self::Not(operand) | Self::Nested(operand) => {
                 visit(operand)

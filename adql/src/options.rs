@@ -38,6 +38,8 @@ pub struct Options {
     /// stand for long expressions are visited again wherever they are used. A node takes about half a kilobyte, so that
     /// the default, 250,000, keeps one query near 100 MB.
     pub max_nodes: usize,
+    /// Whether values may be left open by `?` marks, to be given when the query runs.
+    pub parameters: bool,
     /// How many faults are reported at once. Default 20: more are not read.
     pub max_faults: usize,
 }
@@ -53,6 +55,7 @@ impl Default for Options {
             max_depth: 100,
             max_chain: 300,
             max_nodes: 250_000,
+            parameters: false,
             max_faults: 20,
         }
     }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
-use qserv_core::Result;
-use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Part, PartWorker, PlannedQuery};
+use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Described, Part, PartWorker, PlannedQuery};
 use qserv_core::catalog::WorkerId;
 use qserv_core::query::{QueryProgress, QueryRequest, QueryResult};
+use qserv_core::{Error, Result};
 use qserv_engine::parts::encode;
 use qserv_engine::placement::LiveWorker;
 
@@ -86,6 +88,24 @@ impl BulkService for BulkCzar {
             })),
         };
         Ok(BulkPlan { schema, warnings: output.warnings, rows })
+    }
+
+    async fn describe(&self, request: QueryRequest) -> Result<Described> {
+        if strip_explain(&request.text).1 {
+            return Ok(Described { schema: explanation_schema(), parameters: Arc::new(Schema::empty()) });
+        }
+        let parameters = self.czar.parameters(&request).await?;
+        // Of no matter which values, the columns have the same types.
+        let unknown = parameters.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
+        let unknown = match parameters.fields().is_empty() {
+            true => None,
+            false => Some(
+                RecordBatch::try_new(Arc::clone(&parameters), unknown)
+                    .map_err(|error| Error::internal("the parameters cannot be left open").caused_by(error))?,
+            ),
+        };
+        let (schema, _, _) = self.czar.plan_in_parts(&QueryRequest { parameters: unknown, ..request }).await?;
+        Ok(Described { schema, parameters })
     }
 }
 

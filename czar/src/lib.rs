@@ -22,6 +22,7 @@
 
 mod bulk;
 mod functions;
+mod parameters;
 mod planner;
 mod progress;
 mod schema;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -27,6 +28,7 @@ use qserv_engine::session;
 use qserv_engine::spatial::{is_exposed_overlap, replace_nested_loops};
 use qserv_engine::subqueries::join_subqueries;
 
+use crate::parameters;
 use crate::schema::{CATALOG, NO_SCHEMA, catalogs, with_schema};
 use crate::sql;
 use crate::subqueries;
@@ -53,6 +55,8 @@ pub(crate) struct Question<'a> {
     pub(crate) text: &'a str,
     pub(crate) language: Language,
     pub(crate) max_rows: Option<u64>,
+    /// The values that it leaves open.
+    pub(crate) parameters: Option<&'a RecordBatch>,
 }
 
 /// Where the stages of a plan run.
@@ -178,25 +182,11 @@ impl Planner {
         live: &[LiveWorker],
         question: Question<'_>,
     ) -> Result<(LogicalPlan, translate::Output)> {
-        let Question { text, language, max_rows } = question;
-        let (logical, output) = match language {
-            Language::Adql => {
-                let (statement, output) = translate::translate(text, &prepared.names)?;
-                let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
-                (prepared.state.statement_to_plan(statement).await.map_err(from_datafusion)?, output)
-            }
-            Language::Sql => {
-                let statement = datafusion::sql::parser::Statement::Statement(Box::new(sql::read(text)?));
-                let state = as_declared(&prepared.state)?;
-                let logical = state.statement_to_plan(statement).await.map_err(sql::refused)?;
-                if matches!(
-                    logical,
-                    LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)
-                ) {
-                    return Err(Error::invalid("only queries are accepted"));
-                }
-                (logical, translate::Output::default())
-            }
+        let Question { text, language, max_rows, parameters } = question;
+        let (logical, output, open) = self.open(prepared, text, language, parameters.is_some()).await?;
+        let logical = match parameters {
+            Some(values) => parameters::bind(logical, open, values)?,
+            None => logical,
         };
         let logical = join_subqueries(logical).map_err(from_datafusion)?;
         let logical = self.evaluate_subqueries(prepared, live, logical, 0).await?;
@@ -209,6 +199,42 @@ impl Planner {
             None => logical,
         };
         Ok((logical, output))
+    }
+
+    /// The logical plan of a text as it stands, and how many values it leaves open: none unless it may.
+    async fn open(
+        &self,
+        prepared: &Prepared,
+        text: &str,
+        language: Language,
+        may_be_open: bool,
+    ) -> Result<(LogicalPlan, translate::Output, usize)> {
+        let (statement, output) = match language {
+            Language::Adql => translate::translate(text, &prepared.names, may_be_open)?,
+            Language::Sql => (sql::read(text)?, translate::Output::default()),
+        };
+        let open = parameters::count(&statement);
+        if open > 0 && !may_be_open {
+            return Err(Error::invalid("a query has no parameters here; prepare it, or write the values themselves"));
+        }
+        let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
+        let logical = match language {
+            Language::Adql => prepared.state.statement_to_plan(statement).await.map_err(from_datafusion)?,
+            Language::Sql => as_declared(&prepared.state)?.statement_to_plan(statement).await.map_err(sql::refused)?,
+        };
+        if matches!(
+            logical,
+            LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)
+        ) {
+            return Err(Error::invalid("only queries are accepted"));
+        }
+        Ok((logical, output, open))
+    }
+
+    /// The values that a text leaves open, a column each.
+    pub(crate) async fn parameters(&self, prepared: &Prepared, text: &str, language: Language) -> Result<SchemaRef> {
+        let (logical, _, open) = self.open(prepared, text, language, true).await?;
+        parameters::schema(&logical, open)
     }
 
     fn surroundings(&self, live: &[LiveWorker]) -> Surroundings {

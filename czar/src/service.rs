@@ -185,6 +185,11 @@ impl Czar {
     }
 }
 
+fn question_of<'a>(request: &'a QueryRequest, text: &'a str) -> Question<'a> {
+    let QueryRequest { language, max_rows, parameters, .. } = request;
+    Question { text, language: *language, max_rows: *max_rows, parameters: parameters.as_ref() }
+}
+
 /// The columns of a plan in words.
 pub(crate) fn explanation_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]))
@@ -253,6 +258,13 @@ impl Czar {
         Ok(())
     }
 
+    /// The values that a query leaves open, a column each.
+    pub(crate) async fn parameters(&self, request: &QueryRequest) -> Result<SchemaRef> {
+        self.check_length(&request.text)?;
+        let prepared = self.prepare(None).await?;
+        self.planner.parameters(&prepared, &request.text, request.language).await
+    }
+
     /// Plans a query so that its rows can be handed out where they lie, within the bounds of all queries.
     pub(crate) async fn plan_in_parts(&self, request: &QueryRequest) -> Result<(SchemaRef, Output, InParts)> {
         self.check_length(&request.text)?;
@@ -262,7 +274,7 @@ impl Czar {
             let received = self.uploads.receive(&request.uploads).await?;
             let prepared = self.prepare(received.as_deref()).await?;
             let live = self.live();
-            let question = Question { text: &request.text, language: request.language, max_rows: request.max_rows };
+            let question = question_of(request, &request.text);
             let (schema, output, parts) = self.planner.plan_in_parts(&prepared, &live, question).await?;
             Ok::<_, Error>((schema, output, InParts { parts, prepared, live, received }))
         };
@@ -275,7 +287,7 @@ impl Czar {
         let deadline = Instant::now() + self.settings.timeout;
         let permit = self.admit(deadline).await?;
         let (text, explain) = strip_explain(&request.text);
-        let question = Question { text, language: request.language, max_rows: request.max_rows };
+        let question = question_of(request, text);
         if explain || request.explain {
             let question = Question { max_rows: None, ..question };
             return timeout_at(deadline, self.explanation(question, &request.uploads))

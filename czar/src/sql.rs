@@ -28,6 +28,7 @@ pub(crate) fn read(text: &str) -> Result<Statement> {
         |error: ParserError| Error::invalid(format!("the SQL cannot be read: {}", fault(&error))).caused_by(error);
     let tokens = Tokenizer::new(&dialect, text).tokenize().map_err(|error| unreadable(error.into()))?;
     let subqueries = check_depth(&tokens)?;
+    let tokens = numbered(tokens);
     let mut statements = Parser::new(&dialect).with_tokens(tokens).parse_statements().map_err(unreadable)?;
     let (Some(statement @ Statement::Query(_)), true) = (statements.pop(), statements.is_empty()) else {
         return Err(Error::invalid("only one query at a time is accepted, and nothing but queries"));
@@ -69,6 +70,19 @@ fn check_depth(tokens: &[Token]) -> Result<usize> {
         }
     }
     Ok(subqueries)
+}
+
+/// The tokens with each `?` as `$1`, `$2` in the order of the text.
+fn numbered(tokens: Vec<Token>) -> Vec<Token> {
+    let mut marks = 0;
+    let number = |token| match token {
+        Token::Placeholder(mark) if mark == "?" => {
+            marks += 1;
+            Token::Placeholder(format!("${marks}"))
+        }
+        other => other,
+    };
+    tokens.into_iter().map(number).collect()
 }
 
 fn begins_table(token: &Token) -> bool {

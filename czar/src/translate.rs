@@ -196,12 +196,13 @@ impl Output {
     }
 }
 
-/// Turns a query into SQL for DataFusion.
+/// Turns a query into SQL for DataFusion. `parameters`: whether it may leave values open.
 ///
 /// # Errors
 /// `Invalid` with every fault of the query, each with its place.
-pub fn translate(text: &str, names: &Names) -> Result<(Statement, Output)> {
-    let translated = qserv_adql::translate(text, names, &names.options).map_err(|faults| refuse(&faults))?;
+pub fn translate(text: &str, names: &Names, parameters: bool) -> Result<(Statement, Output)> {
+    let options = Options { parameters, ..names.options.clone() };
+    let translated = qserv_adql::translate(text, names, &options).map_err(|faults| refuse(&faults))?;
     Ok((translated.statement, Output { columns: translated.columns, warnings: translated.warnings }))
 }
 
@@ -243,7 +244,7 @@ mod tests {
         list.add_described_table("dp1", "Object", columns);
         let names = Names { list: Arc::new(list), brought: Arc::default(), options: Options::default() };
         let text = "SELECT ra, AVG(r_psfFlux) AS f, ra*2, COUNT(*), DISTANCE(ra, 0, 1, 2) FROM dp1.Object GROUP BY ra";
-        let (_, output) = translate(text, &names).unwrap();
+        let (_, output) = translate(text, &names, false).unwrap();
         // The engine hands the metadata of a column through some expressions.
         let inherited = std::collections::HashMap::from([
             ("unit".to_owned(), "K".to_owned()),

@@ -17,6 +17,7 @@
 
 mod metadata;
 mod parts;
+mod runs;
 mod server;
 mod service;
 mod settings;

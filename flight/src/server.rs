@@ -21,11 +21,8 @@ impl FlightService for FlightServer {
     type ListActionsStream = <FlightSql as FlightService>::ListActionsStream;
     type DoExchangeStream = <FlightSql as FlightService>::DoExchangeStream;
 
-    /// A plan is whole when it is made, so the first poll is the last: rows, and how far they are, come with their streams.
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        let info = FlightService::get_flight_info(&self.0, request).await?.into_inner();
-        let poll = PollInfo { info: Some(info), flight_descriptor: None, progress: Some(1.0), expiration_time: None };
-        Ok(Response::new(poll))
+        self.0.poll(request).await.map(Response::new)
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {

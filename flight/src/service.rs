@@ -2,30 +2,36 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
-use arrow_flight::sql::server::FlightSqlService;
+use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
+    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, CommandGetCatalogs,
+    CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
     CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
-    CommandPreparedStatementQuery, CommandStatementQuery, ProstMessageExt, SqlInfo, TicketStatementQuery,
+    CommandPreparedStatementQuery, CommandStatementQuery, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo,
+    TicketStatementQuery,
 };
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor,
-    FlightEndpoint, FlightInfo, IpcMessage, SchemaAsIpc, Ticket,
+    FlightEndpoint, FlightInfo, IpcMessage, PollInfo, SchemaAsIpc, Ticket,
 };
 use arrow_ipc::writer::IpcWriteOptions;
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use prost::Message;
-use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Part, PartService, PlannedQuery};
+use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Described, Part, PartService};
 use qserv_core::catalog::Snapshot;
 use qserv_core::clock::SharedClock;
 use qserv_core::query::{Language, QueryRequest, QueryService};
 use qserv_core::{Error, Result};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -33,6 +39,7 @@ use uuid::Uuid;
 
 use crate::metadata::{self, TableFilter};
 use crate::parts::{PartServer, unix_s, unwrap, wrap};
+use crate::runs::Run;
 use crate::server::FlightServer;
 use crate::settings::FlightSettings;
 use crate::status::status;
@@ -69,7 +76,9 @@ pub struct FlightSql {
     key: TicketKey,
     clock: SharedClock,
     settings: Arc<FlightSettings>,
-    planned: Arc<Mutex<Kept<Planned>>>,
+    planned: Arc<Mutex<Kept<Arc<Run>>>>,
+    /// What runs ahead of its clients.
+    ahead: Arc<Mutex<JoinSet<()>>>,
     prepared: Arc<Mutex<Kept<Prepared>>>,
 }
 
@@ -102,16 +111,15 @@ impl<T: Clone> Kept<T> {
         self.entries.get(id).map(|(_, _, value)| value.clone())
     }
 
+    fn change(&mut self, id: &Uuid, change: impl FnOnce(&mut T)) {
+        if let Some((_, _, value)) = self.entries.get_mut(id) {
+            change(value);
+        }
+    }
+
     fn remove(&mut self, id: &Uuid) -> Option<T> {
         self.entries.remove(id).map(|(_, _, value)| value)
     }
-}
-
-/// A statement that is planned, and whose rows come from here.
-#[derive(Clone)]
-struct Planned {
-    query: Arc<dyn PlannedQuery>,
-    cancelled: CancellationToken,
 }
 
 /// A statement that is to be run several times.
@@ -119,6 +127,22 @@ struct Planned {
 struct Prepared {
     text: String,
     language: Language,
+    /// How many values it leaves open.
+    open: usize,
+    /// The values that were given last.
+    values: Option<RecordBatch>,
+}
+
+impl Prepared {
+    fn request(&self) -> Result<QueryRequest> {
+        if self.open > 0 && self.values.is_none() {
+            return Err(
+                Error::invalid("the statement has parameters, and no values were given").with("parameters", self.open)
+            );
+        }
+        let parameters = if self.open > 0 { self.values.clone() } else { None };
+        Ok(QueryRequest { language: self.language, parameters, ..QueryRequest::adql(self.text.clone()) })
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -137,6 +161,7 @@ impl FlightSql {
             key,
             clock,
             planned: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
+            ahead: Arc::default(),
             prepared: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
             settings: Arc::new(settings),
         }
@@ -153,8 +178,7 @@ impl FlightSql {
     }
 
     /// Plans a statement and says where its rows are.
-    async fn info(&self, text: &str, language: Language, descriptor: FlightDescriptor) -> Result<FlightInfo> {
-        let request = QueryRequest { language, ..QueryRequest::adql(text) };
+    async fn info(&self, request: QueryRequest, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let BulkPlan { schema, rows, .. } = self.bulk.plan(request).await?;
         let ends_s = self.ends_s();
         let endpoints = match rows {
@@ -163,8 +187,7 @@ impl FlightSql {
                 endpoints.collect::<Result<Vec<_>>>()?
             }
             BulkRows::Merged(query) => {
-                let planned = Planned { query, cancelled: CancellationToken::new() };
-                let id = lock(&self.planned).keep(planned, unix_s(&self.clock), ends_s);
+                let id = lock(&self.planned).keep(Arc::new(Run::new(query)), unix_s(&self.clock), ends_s);
                 vec![endpoint(wrap(self.key.seal(&Content::Planned(id), ends_s)?), ends_s)]
             }
         };
@@ -195,10 +218,10 @@ impl FlightSql {
             Content::Planned(id) => {
                 let options = compression(headers)?;
                 let gone = || Error::not_found("the czar does not have this statement any more; ask the query again");
-                let planned = lock(&self.planned).get(&id).ok_or_else(gone)?;
+                let run = lock(&self.planned).get(&id).ok_or_else(gone)?;
                 let permit = self.parts.streams.enter()?;
-                let result = planned.query.run(Arc::default()).await?;
-                Ok(encode(result.schema, result.batches, options, permit, planned.cancelled))
+                let result = run.rows().await?;
+                Ok(encode(result.schema, result.batches, options, permit, run.cancelled.clone()))
             }
         }
     }
@@ -206,22 +229,76 @@ impl FlightSql {
     /// Ends what the czar does for an answer. What workers hand out ends with its streams.
     fn cancel(&self, info: &FlightInfo) -> CancelStatus {
         let tickets = info.endpoint.iter().filter_map(|endpoint| unwrap(&endpoint.ticket.as_ref()?.ticket));
+        // What still runs for a client that polls has no endpoints yet.
+        let tickets = tickets.chain([info.app_metadata.clone()]);
         let mut was_known = false;
         for ticket in tickets {
             if let Ok(Content::Planned(id)) = self.key.open(&ticket, unix_s(&self.clock))
-                && let Some(planned) = lock(&self.planned).remove(&id)
+                && let Some(run) = lock(&self.planned).remove(&id)
             {
-                planned.cancelled.cancel();
+                run.cancelled.cancel();
                 was_known = true;
             }
         }
         if was_known { CancelStatus::Cancelled } else { CancelStatus::NotCancellable }
     }
 
+    /// Says how far a query is, and in the end where its rows are. What the czar merges runs from the first poll on; plans in parts are
+    /// whole when they are made, and how far they are their readers see.
+    pub(crate) async fn poll(&self, request: Request<FlightDescriptor>) -> Result<PollInfo, Status> {
+        let now_s = unix_s(&self.clock);
+        let (run, sealed) = match self.key.open(&request.get_ref().cmd, now_s) {
+            Ok(Content::Planned(id)) => {
+                let gone = || status(&Error::not_found("the czar does not have this query any more; ask it again"));
+                let run = lock(&self.planned).get(&id).ok_or_else(gone)?;
+                (run, request.into_inner().cmd)
+            }
+            _ => {
+                let info = FlightService::get_flight_info(self, request).await?.into_inner();
+                let ticket = info.endpoint.first().and_then(|first| unwrap(&first.ticket.as_ref()?.ticket));
+                let planned = ticket.and_then(|ticket| match self.key.open(&ticket, now_s) {
+                    Ok(Content::Planned(id)) => lock(&self.planned).get(&id).map(|run| (run, ticket)),
+                    _ => None,
+                });
+                let Some((run, ticket)) = planned else {
+                    return Ok(PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() });
+                };
+                let patience = Duration::from_secs(self.settings.poll_patience_s);
+                run.start(info, patience, &self.ahead);
+                (run, ticket)
+            }
+        };
+        let (info, is_all) = run.news().await?;
+        if is_all {
+            return Ok(PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() });
+        }
+        let info = FlightInfo { endpoint: Vec::new(), app_metadata: sealed.clone(), ..info };
+        Ok(PollInfo {
+            info: Some(info),
+            flight_descriptor: Some(FlightDescriptor::new_cmd(sealed)),
+            progress: Some(run.fraction()),
+            expiration_time: None,
+        })
+    }
+
     fn prepared(&self, handle: &[u8]) -> Result<Prepared> {
         let id = Uuid::from_slice(handle).ok();
         id.and_then(|id| lock(&self.prepared).get(&id))
             .ok_or_else(|| Error::not_found("there is no such prepared statement; prepare it again"))
+    }
+
+    /// Gives a prepared statement the values that it leaves open.
+    fn give(&self, handle: &[u8], values: RecordBatch) -> Result<()> {
+        let prepared = self.prepared(handle)?;
+        if values.num_columns() != prepared.open {
+            return Err(Error::invalid("the statement does not have as many parameters as there are values")
+                .with("parameters", prepared.open)
+                .with("values", values.num_columns()));
+        }
+        if let Ok(id) = Uuid::from_slice(handle) {
+            lock(&self.prepared).change(&id, |prepared| prepared.values = Some(values));
+        }
+        Ok(())
     }
 
     fn one(&self, batch: Result<RecordBatch>) -> Result<Response<DataStream>, Status> {
@@ -244,6 +321,23 @@ impl FlightSql {
         let info = described(schema).map_err(|error| status(&error))?;
         Ok(Response::new(info.with_descriptor(request.into_inner()).with_endpoint(endpoint)))
     }
+}
+
+/// The one row of values in a stream.
+async fn one_row(stream: PeekableFlightDataStream) -> Result<RecordBatch> {
+    let unreadable = |error| Error::invalid("the values cannot be read").caused_by(error);
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(stream.map_err(FlightError::from));
+    let mut values: Option<RecordBatch> = None;
+    while let Some(batch) = batches.try_next().await.map_err(unreadable)? {
+        let before = values.as_ref().map_or(0, RecordBatch::num_rows);
+        if before + batch.num_rows() > 1 {
+            return Err(Error::invalid("a statement takes one row of values at a time"));
+        }
+        if batch.num_rows() == 1 {
+            values = Some(batch);
+        }
+    }
+    values.ok_or_else(|| Error::invalid("there is no row of values"))
 }
 
 /// A worker's address as Flight writes it.
@@ -290,7 +384,8 @@ impl FlightSqlService for FlightSql {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let language = language(request.metadata())?;
-        let info = self.info(&query.query, language, request.into_inner()).await;
+        let asked = QueryRequest { language, ..QueryRequest::adql(query.query) };
+        let info = self.info(asked, request.into_inner()).await;
         info.map(Response::new).map_err(|error| status(&error))
     }
 
@@ -309,14 +404,14 @@ impl FlightSqlService for FlightSql {
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let language = language(request.metadata())?;
-        let planned = self.bulk.plan(QueryRequest { language, ..QueryRequest::adql(&query.query) }).await;
-        let schema = planned.map_err(|error| status(&error))?.schema;
-        let prepared = Prepared { text: query.query, language };
+        let described = self.bulk.describe(QueryRequest { language, ..QueryRequest::adql(&query.query) }).await;
+        let Described { schema, parameters } = described.map_err(|error| status(&error))?;
+        let prepared = Prepared { text: query.query, language, open: parameters.fields().len(), values: None };
         let id = lock(&self.prepared).keep(prepared, unix_s(&self.clock), self.ends_s());
         Ok(ActionCreatePreparedStatementResult {
             prepared_statement_handle: Bytes::copy_from_slice(id.as_bytes()),
             dataset_schema: schema_bytes(&schema)?,
-            parameter_schema: schema_bytes(&Arc::new(Schema::empty()))?,
+            parameter_schema: schema_bytes(&parameters)?,
         })
     }
 
@@ -337,8 +432,31 @@ impl FlightSqlService for FlightSql {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let prepared = self.prepared(&query.prepared_statement_handle).map_err(|error| status(&error))?;
-        let info = self.info(&prepared.text, prepared.language, request.into_inner()).await;
+        let asked = prepared.request().map_err(|error| status(&error))?;
+        let info = self.info(asked, request.into_inner()).await;
         info.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn do_put_prepared_statement_query(
+        &self,
+        query: CommandPreparedStatementQuery,
+        request: Request<PeekableFlightDataStream>,
+    ) -> Result<DoPutPreparedStatementResult, Status> {
+        let handle = query.prepared_statement_handle;
+        let values = one_row(request.into_inner()).await.map_err(|error| status(&error))?;
+        self.give(&handle, values).map_err(|error| status(&error))?;
+        Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) })
+    }
+
+    async fn do_action_cancel_query(
+        &self,
+        query: ActionCancelQueryRequest,
+        _: Request<Action>,
+    ) -> Result<ActionCancelQueryResult, Status> {
+        let unreadable = |_| status(&Error::invalid("this is no request to cancel a query"));
+        // The older message has the same numbers, under names that the library does not give out.
+        let result = self.cancel(&FlightInfo::decode(query.info).map_err(unreadable)?) as i32;
+        Ok(ActionCancelQueryResult { result })
     }
 
     async fn do_action_fallback(

@@ -18,6 +18,8 @@ pub struct FlightSettings {
     pub max_ticket_bytes: usize,
     /// Streams of rows that one process hands out at once.
     pub max_streams: usize,
+    /// How long a query runs on, and its first rows are held, for a client that polls and is not heard of.
+    pub poll_patience_s: u64,
     /// Planned and prepared statements that a czar keeps at once.
     pub max_statements: usize,
 }
@@ -30,6 +32,7 @@ impl Default for FlightSettings {
             ticket_lifetime_s: 24 * 3600,
             max_ticket_bytes: 1 << 20,
             max_streams: 256,
+            poll_patience_s: 30,
             max_statements: 4096,
         }
     }

@@ -17,6 +17,8 @@ import pyarrow
 import pyarrow.parquet
 import pyvo
 
+from cluster import Cluster
+
 DIRECTOR, CHILDREN, REPLICATED = "Object", ("Source", "ForcedSource"), ("Visit", "Filter")
 TABLES = (DIRECTOR, *CHILDREN, *REPLICATED)
 KEYS = {"Object": "objectId", "Source": "sourceId", "ForcedSource": "forcedSourceId", "Visit": "visit", "Filter": "filterId"}
@@ -29,9 +31,12 @@ STOP_TIMEOUT_S = 60
 class SampleSky:
     """A served sample sky."""
 
-    def __init__(self, tap_url, data_dir):
+    def __init__(self, program, tap_url, flight_url, data_dir):
+        self.program = program
         self.tap_url = tap_url
+        self.flight_url = flight_url
         self.data_dir = data_dir
+        self.closing = contextlib.ExitStack()
         self.service = pyvo.dal.TAPService(tap_url)
 
     @classmethod
@@ -40,6 +45,7 @@ class SampleSky:
         """Serves a new sky on a free port until the block ends; it must then stop by itself when asked to."""
         data_dir, log = folder / "data", folder / "log"
         command = [program, "demo", "--objects", str(objects), "--data-dir", data_dir, "--listen", "127.0.0.1:0"]
+        command += ["--flight-listen", "127.0.0.1:0"]
         # TAP wants a service that takes uploads to take addresses too; ours does so only if it is told to.
         # A client that takes nothing is to be given up while a check can wait for it.
         environment = {**os.environ, "QSERV_TAP__UPLOADS__FROM_URLS": "true", "QSERV_CZAR__CLIENT_TIMEOUT_S": "10"}
@@ -49,15 +55,17 @@ class SampleSky:
         watch = threading.Timer(READY_TIMEOUT_S, server.kill)
         watch.start()
         try:
-            found = next(filter(None, (re.search(r"http://\S+/tap\b", line) for line in server.stdout)), None)
-            if found is None:
+            patterns = (r"http://\S+/tap\b", r"grpc://\S+")
+            found = [next(filter(None, (re.search(each, line) for line in server.stdout)), None) for each in patterns]
+            if None in found:
                 raise RuntimeError(f"qserv demo ended before it served:\n{log.read_text()}")
             # Who reads no more would in the end block who writes.
             threading.Thread(target=server.stdout.read, daemon=True).start()
-            sky = cls(found.group(), data_dir)
+            sky = cls(program, *(address.group() for address in found), data_dir)
             sky.wait_until_available()
             watch.cancel()
-            yield sky
+            with sky.closing:
+                yield sky
         finally:
             watch.cancel()
             server.terminate()
@@ -98,6 +106,11 @@ class SampleSky:
         files = [read_segment(path) for path in self.segments(table)]
         rows = pyarrow.concat_tables(files).sort_by(KEYS[table])
         return rows.drop_columns([FINE_CELL]) if FINE_CELL in rows.column_names else rows
+
+    @functools.cached_property
+    def cluster(self):
+        """The same sky on three worker processes, started when it is asked for."""
+        return self.closing.enter_context(Cluster.served(self))
 
     @functools.cached_property
     def duckdb(self):

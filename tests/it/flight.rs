@@ -1,17 +1,31 @@
 //! Flight SQL: the rows of every query are those that it has elsewhere, wherever they are handed out.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use arrow::array::{ArrayRef, Float32Array, Int64Array, StringArray};
+use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
-use arrow_flight::sql::{CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, SqlInfo};
-use arrow_flight::{FlightEndpoint, FlightInfo};
+use arrow_flight::sql::{
+    CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, CommandStatementQuery, ProstMessageExt, SqlInfo,
+};
+use arrow_flight::{
+    Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor, FlightEndpoint,
+    FlightInfo, Ticket,
+};
 use futures::TryStreamExt;
+use prost::Message;
 use qserv_core::partition::PixelizationKind;
 use qserv_core::query::field_metadata;
 use qserv_tests::cells;
-use qserv_tests::engines::{Engine, Processes};
-use tokio::net::TcpListener;
+use qserv_tests::engines::{Engine, MAX_STREAMS, Processes};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::samples;
@@ -117,12 +131,12 @@ async fn agree(client: &mut Client, engine: &impl Engine) {
 }
 
 /// A served embedded sky; the server ends with the second.
-async fn embedded() -> (samples::EmbeddedSky, SocketAddr, tokio::task::JoinSet<()>) {
+async fn embedded() -> (samples::EmbeddedSky, SocketAddr, JoinSet<()>) {
     let sky = samples::embedded(3, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = sky.server.flight().into_service();
-    let mut serving = tokio::task::JoinSet::new();
+    let mut serving = JoinSet::new();
     serving.spawn(async move {
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
         tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
@@ -189,6 +203,32 @@ async fn sql_metadata_and_errors_are_told() {
     let info = prepared.execute().await.unwrap();
     assert_eq!(all(&mut client, &info).await, sky.engine.ask(MERGED[0]).await.unwrap());
     prepared.close().await.unwrap();
+    let keys = sky.engine.ask("SELECT TOP 2 objectId FROM demo.Object ORDER BY objectId").await.unwrap();
+    let open = "SELECT objectId FROM demo.Object WHERE objectId = ? AND ? = 'it''s' AND coord_dec < ?";
+    for language in ["adql", "sql"] {
+        client.set_header("qserv-language", language);
+        let mut prepared = client.prepare(open.to_owned(), None).await.unwrap();
+        let types: Vec<_> =
+            prepared.parameter_schema().unwrap().fields().iter().map(|f| f.data_type().clone()).collect();
+        assert_eq!(types, [DataType::Int64, DataType::Utf8, DataType::Float64]);
+        let missing = prepared.execute().await.unwrap_err().to_string();
+        assert!(missing.contains("no values were given"), "{missing}");
+        for (key, text, found) in [(&keys[0], "it's", true), (&keys[1], "it's", true), (&keys[0], "its", false)] {
+            let values: Vec<ArrayRef> = vec![
+                Arc::new(Int64Array::from(vec![key[0].parse::<i64>().unwrap()])),
+                Arc::new(StringArray::from(vec![text])),
+                Arc::new(Float32Array::from(vec![91.0])),
+            ];
+            let fields = ["a", "b", "c"].into_iter().zip(values);
+            prepared.set_parameters(RecordBatch::try_from_iter(fields).unwrap()).unwrap();
+            let info = prepared.execute().await.unwrap();
+            let right = if found { vec![key.clone()] } else { Vec::new() };
+            assert_eq!(all(&mut client, &info).await, right, "{language}, {text}");
+        }
+    }
+    client.set_header("qserv-language", "adql");
+    let refused = client.execute(open.to_owned(), None).await.unwrap_err().to_string();
+    assert!(refused.contains("no parameters"), "{refused}");
 
     client.set_header("qserv-language", "sql");
     let sql = "SELECT o.tract, count(*) FILTER (WHERE o.\"refExtendedness\" = 0) FROM demo.Object o GROUP BY o.tract";
@@ -255,4 +295,150 @@ async fn workers_hand_out_the_rows_and_one_that_dies_costs_none() {
     cluster.start_worker(1).unwrap();
     cluster.wait_for_live(3).await.unwrap();
     agree(&mut client, &engine).await;
+}
+
+/// A query that makes more rows than fit into any buffer, and one that takes longer for its first than a test lasts.
+const ENDLESS: &str = "SELECT a.sourceId, b.forcedSourceId FROM demo.Source AS a, demo.ForcedSource AS b";
+const SILENT: &str = "SELECT COUNT(*) AS n FROM demo.Source AS a, demo.ForcedSource AS b, demo.ForcedSource AS c \
+                      WHERE a.psfFlux < b.psfFlux AND b.psfFlux < c.psfFlux";
+
+/// A way to a server that can be cut without a word: what is behind it is then neither there nor gone.
+struct Wire {
+    address: SocketAddr,
+    frozen: watch::Sender<bool>,
+    _tasks: JoinSet<()>,
+}
+
+impl Wire {
+    async fn to(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let frozen = watch::Sender::new(false);
+        let mut tasks = JoinSet::new();
+        let is_frozen = frozen.subscribe();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let mut far = TcpStream::connect(server.trim_start_matches("http://")).await.unwrap();
+                let mut is_frozen = is_frozen.clone();
+                connections.spawn(async move {
+                    let is_cut = async move { is_frozen.wait_for(|frozen| *frozen).await.is_ok() };
+                    let is_cut = tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => false,
+                        is_cut = is_cut => is_cut,
+                    };
+                    if is_cut {
+                        // Open, and deaf.
+                        std::future::pending::<()>().await;
+                    }
+                });
+            }
+        });
+        Self { address, frozen, _tasks: tasks }
+    }
+}
+
+async fn cancel(client: &mut FlightServiceClient<Channel>, info: FlightInfo) {
+    let action = Action::new("CancelFlightInfo", CancelFlightInfoRequest::new(info).encode_to_vec());
+    let result = client.do_action(action).await.unwrap().into_inner().message().await.unwrap().unwrap();
+    assert_eq!(CancelFlightInfoResult::decode(result.body).unwrap().status(), CancelStatus::Cancelled);
+}
+
+/// Waits until the czar hands out rows again, for so many seconds at most.
+async fn wait_for_place(client: &mut Client, ticket: Ticket, at_most_s: u64) {
+    let deadline = Instant::now() + Duration::from_secs(at_most_s);
+    loop {
+        match client.do_get(ticket.clone()).await {
+            Ok(rows) => {
+                rows.try_collect::<Vec<_>>().await.unwrap();
+                return;
+            }
+            Err(error) => {
+                assert!(Instant::now() < deadline && error.to_string().contains("too many streams"), "{error}")
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_for_a_client_ends_with_it() {
+    let cluster = samples::flying_processes(PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let url = cluster.flight_url().unwrap();
+    let mut client = connect(&url).await;
+    let one = client.execute("SELECT COUNT(*) AS n FROM demo.Visit".to_owned(), None).await.unwrap();
+    let place = one.endpoint[0].ticket.clone().unwrap();
+
+    // Clients that say goodbye, clients that vanish, and a cancelled query.
+    for (way, at_most_s) in [("drop", 5), ("freeze", 15), ("cancel", 5)] {
+        let wire = Wire::to(url.clone()).await;
+        let mut held = Vec::new();
+        let mut infos = Vec::new();
+        for _ in 0..MAX_STREAMS {
+            let mut other = connect(&format!("http://{}", wire.address)).await;
+            let info = other.execute(ENDLESS.to_owned(), None).await.unwrap();
+            let mut rows = other.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();
+            assert!(rows.try_next().await.unwrap().unwrap().num_rows() > 0);
+            held.push((other, rows));
+            infos.push(info);
+        }
+        let full = client.do_get(place.clone()).await.unwrap_err().to_string();
+        assert!(full.contains("too many streams"), "{full}");
+        match way {
+            "drop" => held.clear(),
+            "freeze" => {
+                wire.frozen.send_replace(true);
+            }
+            _ => {
+                for info in infos {
+                    cancel(client.inner_mut(), info).await;
+                }
+                for (_, rows) in &mut held {
+                    let ended = async {
+                        while rows.try_next().await?.is_some() {}
+                        Ok::<_, FlightError>(())
+                    };
+                    assert!(ended.await.unwrap_err().to_string().contains("cancelled"));
+                }
+            }
+        }
+        wait_for_place(&mut client, place.clone(), at_most_s).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_query_is_polled() {
+    let cluster = samples::flying_processes(PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let channel = Endpoint::from_shared(cluster.flight_url().unwrap()).unwrap().connect().await.unwrap();
+    let mut client = FlightServiceClient::new(channel);
+    let ask = |query: &str| {
+        let command = CommandStatementQuery { query: query.to_owned(), transaction_id: None };
+        FlightDescriptor::new_cmd(command.as_any().encode_to_vec())
+    };
+    // What is short, or comes in parts, is whole at once.
+    for query in [MERGED[0], IN_PARTS[0]] {
+        let poll = client.poll_flight_info(ask(query)).await.unwrap().into_inner();
+        assert!(poll.flight_descriptor.is_none() && poll.progress == Some(1.0), "{query}");
+        let info = poll.info.unwrap();
+        assert!(!info.endpoint.is_empty());
+        if query == MERGED[0] {
+            let mut sql = connect(&cluster.flight_url().unwrap()).await;
+            let (first, again) = (all(&mut sql, &info).await, all(&mut sql, &info).await);
+            assert!(first == again && first.len() == 1, "{first:?}");
+        }
+    }
+    // A long one tells how far it is, until it is cancelled or nobody asks any more.
+    let first = client.poll_flight_info(ask(SILENT)).await.unwrap().into_inner();
+    let next = first.flight_descriptor.unwrap();
+    let second = client.poll_flight_info(next.clone()).await.unwrap().into_inner();
+    assert!(second.flight_descriptor.is_some() && second.info.as_ref().unwrap().endpoint.is_empty());
+    assert!((0.0..=1.0).contains(&second.progress.unwrap()));
+    cancel(&mut client, second.info.unwrap()).await;
+    assert!(client.poll_flight_info(next).await.is_err());
+
+    let left = client.poll_flight_info(ask(SILENT)).await.unwrap().into_inner().flight_descriptor.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let error = client.poll_flight_info(left).await.unwrap_err();
+    assert!(error.message().contains("cancelled"), "{error}");
 }

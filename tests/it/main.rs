@@ -6,6 +6,7 @@ mod faults;
 mod flight;
 mod jobs;
 mod matches;
+mod neighbours;
 mod plans;
 mod refusals;
 mod samples;

@@ -7,7 +7,7 @@ use qserv_tests::engines::Engine;
 
 use crate::samples;
 
-async fn explain(service: &dyn QueryService, query: &str) -> String {
+pub(crate) async fn explain(service: &dyn QueryService, query: &str) -> String {
     let request = QueryRequest { explain: true, ..QueryRequest::adql(query) };
     let result = service.query(request).await.unwrap();
     let batches: Vec<_> = result.batches.try_collect().await.unwrap();

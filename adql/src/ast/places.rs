@@ -113,6 +113,7 @@ fn of_expr(expr: &mut Expr) {
     (*height, *size) = (0, 0);
     match kind {
         ExprKind::Null | ExprKind::Boolean(_) | ExprKind::Number(_) | ExprKind::Text(_) => {}
+        ExprKind::Parameter(_) => {}
         ExprKind::Column(path) => path.iter_mut().for_each(of_name),
         ExprKind::Sign { minus: _, operand } => of_expr(operand),
         ExprKind::BitNot(operand) | ExprKind::Not(operand) | ExprKind::Nested(operand) => of_expr(operand),

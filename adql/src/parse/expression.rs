@@ -188,6 +188,12 @@ impl Parser<'_> {
                 self.advance();
                 self.node(ExprKind::Text(text.clone()), start)
             }
+            Token::Placeholder(mark) if mark == "?" && self.parameters.is_some() => {
+                let number = self.parameters.unwrap_or_default();
+                self.parameters = Some(number + 1);
+                self.advance();
+                self.node(ExprKind::Parameter(number), start)
+            }
             Token::LParen => self.parenthesised_expression(),
             Token::Word(word) if word.quote_style.is_none() => self.word_expression(&word.value),
             Token::Word(_) => self.column(),

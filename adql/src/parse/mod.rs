@@ -80,6 +80,8 @@ struct Parser<'t> {
     parentheses: Parentheses,
     /// The functions that the service declares.
     declared: &'t [FunctionSignature],
+    /// How many `?` there were, if the query may have any.
+    parameters: Option<usize>,
     tables: usize,
     set_operations: usize,
     /// Height of the tallest expression, and number of expressions, in the query that is being read.
@@ -100,6 +102,7 @@ impl<'t> Parser<'t> {
             problems: Vec::new(),
             parentheses: Parentheses::of(tokens),
             declared: &options.functions,
+            parameters: options.parameters.then_some(0),
             tables: 0,
             set_operations: 0,
             tallest: 0,

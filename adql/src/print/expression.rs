@@ -11,6 +11,7 @@ impl Printer {
             ExprKind::Boolean(false) => self.push("FALSE"),
             ExprKind::Number(number) => self.push(number),
             ExprKind::Text(text) => self.quoted(text, '\''),
+            ExprKind::Parameter(_) => self.push("?"),
             ExprKind::Column(path) => self.path(path),
             ExprKind::Sign { minus, operand } => self.prefixed(if *minus { "-" } else { "+" }, operand),
             ExprKind::BitNot(operand) => self.prefixed("~", operand),

@@ -34,6 +34,7 @@ impl Rules<'_, '_, '_> {
     fn inside(&mut self, expr: &Expr, context: Context) {
         match &expr.kind {
             ExprKind::Null | ExprKind::Boolean(_) | ExprKind::Number(_) | ExprKind::Text(_) => {}
+            ExprKind::Parameter(_) => {}
             ExprKind::Column(path) => path.iter().for_each(|name| self.name(name)),
             ExprKind::Sign { operand, .. } | ExprKind::BitNot(operand) => {
                 self.number_form(operand);

@@ -52,6 +52,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
             ExprKind::Boolean(value) => Value::boolean(sql::boolean(*value)),
             ExprKind::Number(number) => number_literal(number),
             ExprKind::Text(text) => Value::new(sql::text(text), TypeClass::Text),
+            ExprKind::Parameter(number) => Value::new(sql::parameter(*number), TypeClass::Other),
             ExprKind::Column(path) => self.column(path, expr.span),
             ExprKind::Sign { minus, operand } => self.sign(*minus, operand),
             ExprKind::BitNot(operand) => self.bit_not(operand),

@@ -54,6 +54,11 @@ pub(super) fn boolean(value: bool) -> Expr {
     literal(Value::Boolean(value))
 }
 
+/// The value with this number, from 0 on, that is given when the query runs.
+pub(super) fn parameter(number: usize) -> Expr {
+    literal(Value::Placeholder(format!("${}", number + 1)))
+}
+
 fn literal(value: Value) -> Expr {
     Expr::Value(value.with_span(Span::empty()))
 }

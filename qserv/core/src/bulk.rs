@@ -61,11 +61,22 @@ pub trait PlannedQuery: Send + Sync {
     async fn run(&self, progress: Arc<QueryProgress>) -> Result<QueryResult>;
 }
 
+/// What is known of a statement before it runs.
+pub struct Described {
+    /// Its columns, as [`QueryResult::schema`].
+    pub schema: SchemaRef,
+    /// The values that it leaves open by `?`, a column each: a type for what the statement does with it.
+    pub parameters: SchemaRef,
+}
+
 /// Plans answers in bulk.
 #[async_trait]
 pub trait BulkService: Send + Sync + 'static {
     /// Plans a query over the newest snapshot. Nothing runs yet but value sub-queries.
     async fn plan(&self, request: QueryRequest) -> Result<BulkPlan>;
+
+    /// What a query is about, whatever values it leaves open.
+    async fn describe(&self, request: QueryRequest) -> Result<Described>;
 }
 
 /// Runs parts.

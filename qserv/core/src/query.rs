@@ -59,6 +59,8 @@ pub struct QueryRequest {
     pub progress: Arc<QueryProgress>,
     /// Tables that are there for this query alone.
     pub uploads: Vec<Upload>,
+    /// The values that the text leaves open by `?`, in one row; `None` for a text that must leave none open.
+    pub parameters: Option<RecordBatch>,
 }
 
 impl QueryRequest {

@@ -100,12 +100,6 @@ fn slots(scan: &FileScanConfig) -> impl Iterator<Item = &FileSlot> {
     scan.file_groups.iter().flat_map(|group| group.files()).filter_map(|file| file.extensions.get::<FileSlot>())
 }
 
-/// Whether some scan reads its overlap beside its chunks.
-fn reads_overlap(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    as_scan(plan).is_some_and(|scan| slots(scan).any(|slot| slot.is_halo))
-        || plan.children().into_iter().any(reads_overlap)
-}
-
 /// `None`: neither.
 fn made(plan: &Arc<dyn ExecutionPlan>) -> Option<Made> {
     if plan.fetch().is_some() {
@@ -229,39 +223,28 @@ impl Share {
             self.held.iter().filter(|(id, _)| Some(*id) != first.as_ref()).collect();
         others.sort_by_key(|(id, bytes)| (std::cmp::Reverse(**bytes), (*id).clone()));
         let workers = first.clone().into_iter().chain(others.into_iter().map(|(id, _)| id.clone())).collect();
-        let mut narrowed = if reads_overlap(plan) {
-            // Read together, two neighbours would show the rows of each other's overlap twice.
-            let units = self.units.iter().map(|unit| self.over(plan, &BTreeSet::from([unit.clone()])));
-            UnionExec::try_new(units.collect::<EngineResult<_>>()?)?
-        } else {
-            self.over(plan, &self.units)?
-        };
+        let narrowed = Arc::clone(plan).transform_up(|node| match as_scan(&node) {
+            Some(scan) if scan.output_partitioning.is_some() || slots(scan).any(|slot| slot.partitioned) => {
+                Ok(Transformed::yes(self.narrow(scan)))
+            }
+            _ => Ok(Transformed::no(node)),
+        });
+        let mut narrowed = narrowed.data()?;
         if narrowed.output_partitioning().partition_count() != 1 {
             narrowed = Arc::new(CoalescePartitionsExec::new(narrowed));
         }
         Ok(PlanPart { plan: narrowed, workers, bytes: self.bytes })
     }
 
-    /// The plan over some of these units.
-    fn over(&self, plan: &Arc<dyn ExecutionPlan>, units: &BTreeSet<Unit>) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let narrowed = Arc::clone(plan).transform_up(|node| match as_scan(&node) {
-            Some(scan) if scan.output_partitioning.is_some() || slots(scan).any(|slot| slot.partitioned) => {
-                Ok(Transformed::yes(self.narrow(scan, units)))
-            }
-            _ => Ok(Transformed::no(node)),
-        });
-        narrowed.data()
-    }
-
     /// The files of these units, in one partition.
-    fn narrow(&self, scan: &FileScanConfig, units: &BTreeSet<Unit>) -> Arc<dyn ExecutionPlan> {
+    fn narrow(&self, scan: &FileScanConfig) -> Arc<dyn ExecutionPlan> {
         let mut files: Vec<_> = scan
             .file_groups
             .iter()
             .flat_map(|group| group.files())
             .filter(|file| {
                 let slot = file.extensions.get::<FileSlot>();
-                slot.is_some_and(|slot| slot.slot.task == self.task && units.contains(&slot.cell))
+                slot.is_some_and(|slot| slot.slot.task == self.task && self.units.contains(&slot.cell))
             })
             .cloned()
             .collect();

@@ -9,7 +9,7 @@ use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
 
 pub use embedded::Embedded;
 pub use plain::Plain;
-pub use processes::{ProcessCluster, ProcessSettings, Processes};
+pub use processes::{MAX_STREAMS, ProcessCluster, ProcessSettings, Processes};
 
 /// Answers a query as rows of text.
 #[async_trait]

@@ -81,7 +81,7 @@ impl Engine for Plain {
     }
 
     async fn ask(&self, query: &str) -> Result<Vec<Vec<String>>, String> {
-        let (statement, _) = translate(query, &self.names).map_err(|error| error.to_string())?;
+        let (statement, _) = translate(query, &self.names, false).map_err(|error| error.to_string())?;
         let ours = user_text;
         let state = self.context.state();
         let plan = state.statement_to_plan(Statement::Statement(Box::new(statement))).await.map_err(ours)?;

@@ -31,6 +31,9 @@ pub struct ProcessSettings {
     pub flight: bool,
 }
 
+/// Streams that a czar with Flight hands out at once.
+pub const MAX_STREAMS: usize = 4;
+
 /// The secret of a cluster that has one.
 const SECRET: &str = "correct-horse-battery";
 
@@ -56,7 +59,9 @@ impl ProcessCluster {
         let czar_port = free_port()?;
         let czar_url = format!("http://127.0.0.1:{czar_port}");
         let flight_port = if settings.flight { Some(free_port()?) } else { None };
-        let flight = flight_port.map_or_else(String::new, |port| format!("[flight]\nlisten = \"127.0.0.1:{port}\"\n"));
+        let flight = flight_port.map_or_else(String::new, |port| {
+            format!("[flight]\nlisten = \"127.0.0.1:{port}\"\nmax_streams = {MAX_STREAMS}\npoll_patience_s = 3\n")
+        });
         let config = format!(
             "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\n{}{flight}[ingest]\nreplication = {}\n\
              [czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n",

@@ -4,13 +4,16 @@
 //! in the same order. [`CheckOverlap`] runs after them: rows of an overlap are copies, so a plan in which anything but such
 //! a join sees them is refused, and the czar makes another one without overlap.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::NestedLoopJoinExec;
@@ -136,6 +139,53 @@ fn chunks(plan: &Arc<dyn ExecutionPlan>) -> Option<Chunks> {
         return None;
     }
     plan.children().into_iter().next().and_then(chunks)
+}
+
+/// A chunk's part of both sides of a join, each a plan of one partition.
+pub(super) type ChunkPair = (Arc<dyn ExecutionPlan>, Arc<dyn ExecutionPlan>);
+
+/// The chunks of one partition of a join, one by one: read together, two neighbours would show the rows of each other's overlap
+/// twice. Those that the streaming (right) side does not read have no rows to give.
+pub(super) fn chunk_by_chunk(
+    left: &Arc<dyn ExecutionPlan>,
+    right: &Arc<dyn ExecutionPlan>,
+    partition: usize,
+) -> Result<Vec<ChunkPair>> {
+    let mut folders = BTreeSet::new();
+    find_folders(right, partition, &mut folders);
+    let pair = |chunk: &String| Ok((over_chunk(left, partition, chunk)?, over_chunk(right, partition, chunk)?));
+    folders.iter().map(pair).collect()
+}
+
+/// The folder of a file below its table's: what a chunk's rows and its overlap have in common, and no two chunks of a database. Workers
+/// know nothing else of chunks.
+fn folder(file: &PartitionedFile) -> &str {
+    let path = file.object_meta.location.as_ref();
+    let below = path.split_once("/dataset/").map_or(path, |(_, below)| below);
+    below.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn find_folders(plan: &Arc<dyn ExecutionPlan>, partition: usize, found: &mut BTreeSet<String>) {
+    if let Some(group) = scan_of(plan).and_then(|scan| scan.file_groups.get(partition)) {
+        found.extend(group.files().iter().map(|file| folder(file).to_owned()));
+    }
+    plan.children().into_iter().for_each(|child| find_folders(child, partition, found));
+}
+
+fn over_chunk(plan: &Arc<dyn ExecutionPlan>, partition: usize, chunk: &str) -> Result<Arc<dyn ExecutionPlan>> {
+    let narrowed = Arc::clone(plan).transform_up(|node| {
+        let Some(scan) = scan_of(&node) else { return Ok(Transformed::no(node)) };
+        let files = scan.file_groups.get(partition).map(FileGroup::files).unwrap_or_default();
+        let files = files.iter().filter(|file| folder(file) == chunk).cloned().collect();
+        let mut narrow = scan.clone();
+        narrow.file_groups = vec![FileGroup::new(files)];
+        narrow.output_partitioning = scan.output_partitioning.clone().map(|partitioning| match partitioning {
+            Partitioning::Hash(keys, _) => Partitioning::Hash(keys, 1),
+            _ => Partitioning::UnknownPartitioning(1),
+        });
+        Ok(Transformed::yes(DataSourceExec::from_data_source(narrow) as Arc<dyn ExecutionPlan>))
+    });
+    narrowed.data()
 }
 
 fn scan_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {

@@ -16,10 +16,11 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 use super::build::Built;
+use super::chunks::chunk_by_chunk;
 use super::condition::SpatialCondition;
 use super::metrics::SpatialJoinMetrics;
 use super::probe::{Joining, joined};
@@ -173,26 +174,38 @@ impl ExecutionPlan for SpatialJoinExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = SpatialJoinMetrics::new(&self.metrics, partition);
         let joining = self.joining(context.session_config().batch_size())?;
-        let memory = MemoryConsumer::new(format!("SpatialJoin[{partition}]")).register(context.memory_pool());
-        let input = self.nested.right().execute(partition, Arc::clone(&context))?;
-        let left = Arc::clone(self.nested.left());
+        let (left, right) = (self.nested.left(), self.nested.right());
         let condition = self.condition.clone();
-        let (reach, shared) = (self.reach, Arc::clone(&self.built));
-        let schema = self.schema();
-        let stream = async move {
-            let build = |from: usize| {
-                let (left, metrics) = (Arc::clone(&left), &metrics);
-                let condition = &condition;
-                async move { Built::collect(left.execute(from, context)?, condition, memory, metrics).await.map(Arc::new) }
-            };
-            let built = match reach {
-                Reach::Everything => Arc::clone(shared.get_or_try_init(|| build(0)).await?),
-                Reach::SamePartition => build(partition).await?,
-            };
-            Ok::<_, DataFusionError>(joined(joining, built, input, metrics))
+        let build = move |left: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>, metrics: SpatialJoinMetrics| {
+            let condition = condition.clone();
+            async move {
+                let memory = MemoryConsumer::new(format!("SpatialJoin[{partition}]")).register(context.memory_pool());
+                Built::collect(left.execute(0, context)?, &condition, memory, &metrics).await.map(Arc::new)
+            }
         };
-        let stream = futures::stream::once(stream).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+        let stream = match self.reach {
+            Reach::Everything => {
+                let input = right.execute(partition, Arc::clone(&context))?;
+                let (left, shared) = (Arc::clone(left), Arc::clone(&self.built));
+                let stream = async move {
+                    let built = shared.get_or_try_init(|| build(left, context, metrics.clone())).await?;
+                    Ok::<_, DataFusionError>(joined(joining, Arc::clone(built), input, metrics))
+                };
+                futures::stream::once(stream).try_flatten().boxed()
+            }
+            Reach::SamePartition => {
+                let pairs = futures::stream::iter(chunk_by_chunk(left, right, partition)?);
+                let stream = pairs.then(move |(left, right)| {
+                    let (joining, metrics, context) = (joining.clone(), metrics.clone(), Arc::clone(&context));
+                    let built = build(left, Arc::clone(&context), metrics.clone());
+                    async move {
+                        Ok::<_, DataFusionError>(joined(joining, built.await?, right.execute(0, context)?, metrics))
+                    }
+                });
+                stream.try_flatten().boxed()
+            }
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -1,0 +1,246 @@
+"""Arrow Flight SQL as the drivers of others see it: over one process, and over three workers that hand out their rows themselves."""
+
+import functools
+import threading
+import time
+import tomllib
+
+import adbc_driver_manager
+import pyarrow
+import pyarrow.flight
+from adbc_driver_flightsql import DatabaseOptions
+from adbc_driver_flightsql import dbapi
+
+from answers_checks import ANSWERS
+from pyvo_checks import ENDLESS
+from values import assert_same_answer
+
+# What the service must never tell.
+INTERNAL = ("DataFusion", "datafusion", "arrow error", "panicked", ".rs:", "qserv-error:", "PhysicalPlan")
+ROWS_IN_PARTS = "SELECT sourceId, objectId, band, psfFlux FROM demo.Source WHERE snr > 5"
+
+
+def connected(url, **headers):
+    options = {f"{DatabaseOptions.RPC_CALL_HEADER_PREFIX.value}{name}": value for name, value in headers.items()}
+    return dbapi.connect(url, db_kwargs=options, autocommit=True)
+
+
+def fetched(connection, query, parameters=None):
+    """The whole answer as an Arrow table, by the driver."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return cursor.fetch_arrow_table()
+
+
+def rows(table):
+    # Columns of the same name are allowed.
+    return list(zip(*(column.to_pylist() for column in table.columns)))
+
+
+def varint(number):
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+def field(number, value):
+    return bytes([number << 3 | 2]) + varint(len(value)) + value
+
+
+def descriptor(query):
+    """The command of a statement, as Flight SQL's messages spell it."""
+    kind = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
+    return pyarrow.flight.FlightDescriptor.for_command(field(1, kind) + field(2, field(1, query.encode())))
+
+
+def read_parts(url, query, **headers):
+    """The rows of each endpoint from the first of its places, by pyarrow; those of the service itself where it has none."""
+    options = pyarrow.flight.FlightCallOptions(
+        headers=[(name.encode(), value.encode()) for name, value in headers.items()]
+    )
+    with pyarrow.flight.connect(url) as czar:
+        info = czar.get_flight_info(descriptor(query), options)
+        parts = []
+        for endpoint in info.endpoints:
+            if endpoint.locations:
+                with pyarrow.flight.connect(endpoint.locations[0]) as worker:
+                    parts.append(worker.do_get(endpoint.ticket, options).read_all())
+            else:
+                parts.append(czar.do_get(endpoint.ticket, options).read_all())
+    return info, parts
+
+
+def services(sky):
+    return {"one process": sky.flight_url, "three workers": sky.cluster.flight_url}
+
+
+def checks(sky):
+    """Every query that DuckDB judges."""
+    for entry in tomllib.loads(ANSWERS.read_text())["answer"]:
+        yield f"ADBC, {entry['name']}", functools.partial(compare, entry)
+
+
+def compare(entry, sky):
+    true_rows = sky.duckdb.execute(entry.get("sql", entry["adql"])).fetchall()
+    for url in services(sky).values():
+        with connected(url) as connection:
+            answered = rows(fetched(connection, entry["adql"]))
+        assert_same_answer(answered, true_rows, entry.get("ordered", False))
+
+
+def check_parts(sky):
+    """all workers hand out rows, each row once, and together they are the table's"""
+    table = sky.rows("Source")
+    right = table.filter(pyarrow.compute.greater(table["snr"], 5)).select(["sourceId", "objectId", "band", "psfFlux"])
+    right = right.sort_by("sourceId")
+    for name, url in services(sky).items():
+        info, parts = read_parts(url, ROWS_IN_PARTS)
+        found = pyarrow.concat_tables(parts).sort_by("sourceId")
+        assert found.to_pylist() == right.to_pylist(), name
+        places = {str(endpoint.locations[0]) for endpoint in info.endpoints if endpoint.locations}
+        assert len(places) == (3 if name == "three workers" else 0), places
+        assert name == "one process" or all(len(endpoint.locations) > 1 for endpoint in info.endpoints)
+        again = read_parts(url, ROWS_IN_PARTS)[1]
+        assert [part.num_rows for part in again] == [part.num_rows for part in parts]
+
+
+def check_compression(sky):
+    """rows come compressed as the client wishes, and are the same"""
+    for url in services(sky).values():
+        plain = read_parts(url, ROWS_IN_PARTS)[1]
+        for word in ("zstd", "lz4", "none"):
+            assert read_parts(url, ROWS_IN_PARTS, **{"qserv-compression": word})[1] == plain, word
+        try:
+            read_parts(url, ROWS_IN_PARTS, **{"qserv-compression": "zip"})
+        except pyarrow.ArrowInvalid as error:
+            assert "must be zstd, lz4 or none" in str(error), error
+        else:
+            raise AssertionError("it was answered")
+
+
+def check_sql(sky):
+    """the engine's SQL, where a header asks for it"""
+    query = 'SELECT band, count(*) FILTER (WHERE snr > 10) AS n FROM demo."Source" GROUP BY band'
+    right = sky.duckdb.execute(query).fetchall()
+    for url in services(sky).values():
+        with connected(url, **{"qserv-language": "sql"}) as connection:
+            assert_same_answer(rows(fetched(connection, query)), right, False)
+
+
+def check_parameters(sky):
+    """prepared statements take values of every type, in ADQL and in SQL"""
+    brightest = sky.duckdb.execute("SELECT objectId, r_psfFlux FROM demo.Object ORDER BY r_psfFlux DESC NULLS LAST LIMIT 1").fetchone()
+    questions = [
+        ("SELECT objectId FROM demo.Object WHERE objectId = ?", (brightest[0],), [(brightest[0],)]),
+        ("SELECT COUNT(*) AS n FROM demo.Object WHERE r_psfFlux >= ? AND objectId <> ?", (brightest[1], 5), [(1,)]),
+        ("SELECT COUNT(*) AS n FROM demo.Filter WHERE band = ?", ("r",), [(1,)]),
+        ("SELECT COUNT(*) AS n FROM demo.Filter WHERE band = ?", ("r' OR '1' = '1",), [(0,)]),
+        ("SELECT COUNT(*) AS n FROM demo.Filter WHERE band = ?", (None,), [(0,)]),
+        ("SELECT COUNT(*) AS n FROM demo.Filter WHERE band LIKE ?", ("%",), sky.duckdb.execute("SELECT COUNT(*) FROM demo.Filter").fetchall()),
+    ]
+    near = "SELECT COUNT(*) FROM demo.Object WHERE haversine(coord_ra, coord_dec, 0, 1) <= 3"
+    cone = "SELECT COUNT(*) AS n FROM demo.Object WHERE CONTAINS(POINT(coord_ra, coord_dec), CIRCLE(?, ?, ?)) = 1"
+    for url in services(sky).values():
+        for language in ("adql", "sql"):
+            with connected(url, **{"qserv-language": language}) as connection:
+                for query, values, right in questions:
+                    for _ in range(2):
+                        assert rows(fetched(connection, query, values)) == right, (language, query, values)
+        with connected(url) as connection:
+            assert rows(fetched(connection, cone, (0.0, 1.0, 3.0))) == sky.duckdb.execute(near).fetchall()
+            with connection.cursor() as cursor:
+                schema = cursor.adbc_prepare("SELECT objectId FROM demo.Object WHERE objectId = ? AND r_psfFlux > ? AND ? > 0")
+                assert [field.type for field in schema] == [pyarrow.int64(), pyarrow.float64(), pyarrow.int64()], schema
+            for values in ((), (1, 2)):
+                try:
+                    fetched(connection, questions[0][0], values or None)
+                except adbc_driver_manager.Error as error:
+                    assert "parameters" in str(error), error
+                else:
+                    raise AssertionError("it was answered")
+
+
+def check_columns(sky):
+    """columns carry their unit, UCD and description"""
+    for url in services(sky).values():
+        with connected(url) as connection:
+            column = fetched(connection, "SELECT r_psfFlux FROM demo.Object").schema.field("r_psfFlux")
+            declared = connection.adbc_get_table_schema("Object", db_schema_filter="demo").field("r_psfFlux")
+        for seen in (column, declared):
+            assert seen.metadata[b"unit"] == b"nJy" and seen.metadata[b"ucd"].startswith(b"phot.flux"), seen.metadata
+            assert seen.metadata[b"description"], seen.metadata
+
+
+def check_metadata(sky):
+    """catalogs, schemas, tables, columns and keys"""
+    for url in services(sky).values():
+        with connected(url) as connection:
+            assert connection.adbc_get_info()["vendor_name"] == "qserv"
+            assert connection.adbc_get_table_types() == ["TABLE"]
+            (catalog,) = connection.adbc_get_objects(depth="all").read_all().to_pylist()
+            schemas = {schema["db_schema_name"]: schema["db_schema_tables"] for schema in catalog["catalog_db_schemas"]}
+            tables = {table["table_name"]: table for table in schemas["demo"]}
+            assert set(tables) == {"Object", "Source", "ForcedSource", "Visit", "Filter"}, set(tables)
+            columns = [column["column_name"] for column in tables["Object"]["table_columns"]]
+            assert columns == sky.rows("Object").column_names, columns
+            only = connection.adbc_get_objects(depth="tables", db_schema_filter="demo", table_name_filter="F%")
+            (schema,) = only.read_all().to_pylist()[0]["catalog_db_schemas"]
+            assert {table["table_name"] for table in schema["db_schema_tables"]} == {"ForcedSource", "Filter"}
+
+
+def check_errors(sky):
+    """errors are told in the words of the service, and nothing that is behind them"""
+    refusals = {
+        "SELECT nosuch FROM demo.Object": "nosuch",
+        "SELECT FROM demo.Object": "SELECT",
+        "SELECT COUNT(*) FROM demo.Nowhere": "Nowhere",
+        "SELECT CAST('one' AS INTEGER) FROM demo.Object": "`one` is no INTEGER",
+    }
+    for url in services(sky).values():
+        for query, words in refusals.items():
+            with connected(url) as connection:
+                try:
+                    fetched(connection, query)
+                except adbc_driver_manager.Error as error:
+                    assert words in str(error), error
+                    assert error.status_code == adbc_driver_manager.AdbcStatusCode.INVALID_ARGUMENT, error.status_code
+                    assert not any(word in str(error) for word in INTERNAL), error
+                else:
+                    raise AssertionError(f"{query} was answered")
+
+
+def check_foreign_tickets(sky):
+    """a ticket that nobody sealed opens nothing, on the czar as on workers"""
+    info, _ = read_parts(sky.cluster.flight_url, ROWS_IN_PARTS)
+    forged = bytearray(info.endpoints[0].ticket.ticket)
+    forged[-1] ^= 1
+    for url in (sky.cluster.flight_url, str(info.endpoints[0].locations[0].uri.decode())):
+        with pyarrow.flight.connect(url) as client:
+            for ticket in (bytes(forged), b"", b"nonsense"):
+                try:
+                    client.do_get(pyarrow.flight.Ticket(ticket)).read_all()
+                except (pyarrow.ArrowException, pyarrow.ArrowInvalid, OSError) as error:
+                    assert not any(word in str(error) for word in INTERNAL), error
+                else:
+                    raise AssertionError(f"{ticket} was answered")
+
+
+def check_cancel(sky):
+    """a query that is cancelled by its driver ends at once"""
+    for url in services(sky).values():
+        with connected(url) as connection, connection.cursor() as cursor:
+            timer = threading.Timer(1, cursor.adbc_cancel)
+            timer.start()
+            began = time.monotonic()
+            try:
+                cursor.execute(ENDLESS)
+                cursor.fetch_arrow_table()
+            except adbc_driver_manager.Error as error:
+                assert error.status_code == adbc_driver_manager.AdbcStatusCode.CANCELLED, error
+            else:
+                raise AssertionError("it was answered")
+            finally:
+                timer.cancel()
+            assert time.monotonic() - began < 10
