@@ -9,7 +9,8 @@
 //! 3. `table::scan` makes each scan a Parquet scan whose file groups are whole chunks.
 //! 4. [`distribute::distribute`] hooks the placement into datafusion-distributed, which cuts the plan into stages.
 //! 5. [`spatial::replace_nested_loops`] puts spatial joins where rows near each other are paired.
-//! 6. Workers run their parts in sessions of [`session::WorkerSession`], reading segments through [`store`].
+//! 6. Workers run their parts in sessions of [`session::WorkerSession`], reading segments through [`store`], and their columns by way
+//!    of the cache that all queries of a process share ([`scan`]).
 //! 7. What goes wrong anywhere comes back through [`error::from_datafusion`] as one of our errors.
 //!
 //! Absent: ADQL, HTTP protocols for users, the catalog's SQL (it sees snapshots only).
@@ -20,6 +21,7 @@ pub mod error;
 pub mod explain;
 pub mod placement;
 pub mod restrict;
+pub mod scan;
 pub mod session;
 pub mod spatial;
 pub mod store;
