@@ -28,6 +28,8 @@ from sky import SampleSky
 COLUMNS = "sourceId, objectId, visit, detector, coord_ra, coord_dec, psfFlux, snr"
 FORMATS = ("votable/b2", "votable/b", "votable/td", "csv", "tsv", "fits", "json", "parquet", "arrow")
 MIB = 1 << 20
+# Stands for NULL in whole numbers.
+NULL = -1
 READ_BYTES = 1 << 20
 
 # What clients ask, with how many of a hundred ask it.
@@ -78,16 +80,25 @@ def read_back(response_format, body, schema):
     else:
         rows = formats_checks.ARROW_READERS[response_format](body, schema)
     if isinstance(rows, pyarrow.Table):
-        return {name: rows[name].to_numpy() for name in rows.column_names}
+        return values_of(rows)
     if isinstance(rows, astropy.table.Table):
-        return {name: numpy.ma.asarray(rows[name]).filled(numpy.nan) if rows[name].dtype.kind == "f" else numpy.asarray(rows[name]) for name in rows.colnames}
+        columns = {name: numpy.ma.asarray(rows[name]) for name in rows.colnames}
+        return {name: column.filled(numpy.nan if column.dtype.kind == "f" else NULL) for name, column in columns.items()}
     raise TypeError(type(rows))
+
+
+def values_of(rows):
+    """The columns of an Arrow table; what is NULL is NaN, or in whole numbers what no column holds."""
+    return {
+        name: rows[name].fill_null(numpy.nan if pyarrow.types.is_floating(rows[name].type) else NULL).to_numpy()
+        for name in rows.column_names
+    }
 
 
 def large_results(sky, rows):
     """Each format once: seconds, bytes, the server's memory before and at its highest."""
     true_rows = sky.rows("Source").select(COLUMNS.split(", "))
-    expected = {name: true_rows[name].to_numpy() for name in true_rows.column_names}
+    expected = values_of(true_rows)
     order = numpy.argsort(expected["sourceId"])
     query = f"SELECT TOP {rows} {COLUMNS} FROM demo.Source"
     print(f"{'format':<12} {'seconds':>8} {'MiB':>8} {'MiB/s':>8} {'memory before':>14} {'at most':>9}  equal", flush=True)
@@ -198,7 +209,7 @@ def many_clients(sky, clients, seconds):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--program", required=True, type=pathlib.Path)
-    arguments.add_argument("--objects", type=int, default=100_000, help="there are about ten times as many sources")
+    arguments.add_argument("--objects", type=int, default=120_000, help="there are about nine times as many sources")
     arguments.add_argument("--rows", type=int, default=1_000_000)
     arguments.add_argument("--clients", type=int, default=200)
     arguments.add_argument("--seconds", type=int, default=60)

@@ -20,6 +20,6 @@ mod server;
 mod settings;
 
 pub use folder::DataFolder;
-pub use node::{EmbeddedWorker, SharedSessionBuilder, WorkerNode};
+pub use node::{EmbeddedWorker, Engine, SharedSessionBuilder, WorkerNode};
 pub use server::WorkerServer;
 pub use settings::WorkerSettings;

@@ -13,6 +13,7 @@ use qserv_core::clock::SharedClock;
 use qserv_core::store::SegmentStore;
 use qserv_core::{Error, Result};
 use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
+use qserv_engine::scan::ColumnCache;
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::{ClusterStore, LocalStore};
 use url::Url;
@@ -80,14 +81,26 @@ impl WorkerNode {
     ///
     /// # Errors
     /// `Internal` if DataFusion refuses the limits.
-    pub fn engine(&self, settings: &WorkerSettings) -> Result<(SharedSessionBuilder, Arc<RuntimeEnv>)> {
+    pub fn engine(&self, settings: &WorkerSettings) -> Result<Engine> {
         let limits = EngineLimits {
             query_memory_bytes: settings.query_memory_bytes,
             metadata_cache_bytes: settings.metadata_cache_bytes,
+            column_cache_bytes: settings.column_cache_bytes,
         };
-        let session = WorkerSession::new(Arc::new(self.channels.clone()));
-        Ok((Arc::new(session), runtime(limits, self.segments.reader())?))
+        let columns = ColumnCache::new(limits.column_cache_bytes);
+        let session = WorkerSession::new(Arc::new(self.channels.clone()), Arc::clone(&columns));
+        Ok(Engine { session: Arc::new(session), runtime: runtime(limits, self.segments.reader())?, columns })
     }
+}
+
+/// What a worker's engine is made of.
+pub struct Engine {
+    /// Makes the session of each task.
+    pub session: SharedSessionBuilder,
+    /// Memory and caches.
+    pub runtime: Arc<RuntimeEnv>,
+    /// Decoded columns of what is read in this process.
+    pub columns: Arc<ColumnCache>,
 }
 
 /// A worker inside the czar's process: its folder and its engine, reached without a network.

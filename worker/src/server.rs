@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::node::{SharedSessionBuilder, WorkerNode, engine_worker};
+use crate::node::{Engine, SharedSessionBuilder, WorkerNode, engine_worker};
 use crate::segments;
 use crate::settings::WorkerSettings;
 
@@ -55,7 +55,7 @@ impl WorkerServer {
     /// As [`WorkerNode::open`] and [`WorkerServer::start_with`].
     pub async fn start(settings: &WorkerSettings, clock: SharedClock) -> Result<Self> {
         let node = WorkerNode::open(settings, clock).await?;
-        let (session, runtime) = node.engine(settings)?;
+        let Engine { session, runtime, .. } = node.engine(settings)?;
         Self::start_with(settings, node, session, runtime).await
     }
 

@@ -23,6 +23,7 @@ use qserv_core::{Error, Result};
 use qserv_czar::{BulkCzar, Czar, Parts, QuerySettings};
 use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
 use qserv_engine::parts::PartRunner;
+use qserv_engine::scan::ColumnCache;
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::ClusterStore;
 use qserv_flight::{FlightSql, PartServer, TicketKey};
@@ -122,7 +123,9 @@ impl Server {
         let limits = EngineLimits {
             query_memory_bytes: settings.query.memory_bytes,
             metadata_cache_bytes: settings.czar.metadata_cache_bytes,
+            column_cache_bytes: settings.czar.column_cache_bytes,
         };
+        let columns = ColumnCache::new(limits.column_cache_bytes);
         let runtime = runtime(limits, store.reader())?;
 
         let mut workers = Vec::new();
@@ -135,7 +138,7 @@ impl Server {
                 peers.clone(),
                 store.clone(),
                 channels.clone(),
-                Arc::new(WorkerSession::new(Arc::new(channels.clone()))),
+                Arc::new(WorkerSession::new(Arc::new(channels.clone()), Arc::clone(&columns))),
                 Arc::clone(&runtime),
             );
             workers.push(Box::pin(worker).await?);
@@ -145,13 +148,14 @@ impl Server {
         }
 
         let store: Arc<dyn SegmentStore> = Arc::new(store);
-        let parts = Arc::new(PartRunner::new(Arc::clone(&runtime)));
+        let parts = Arc::new(PartRunner::new(Arc::clone(&runtime), Arc::clone(&columns)));
         let czar = Arc::new(Czar::new(Parts {
             catalog: catalog.clone(),
             store: Arc::clone(&store),
             peers: peers.clone(),
             channels: Arc::new(channels),
             runtime,
+            columns,
             key_cache: Arc::new(KeyIndexCache::new(settings.czar.key_cache_bytes)),
             clock: Arc::clone(&clock),
             settings: query_settings(settings),
@@ -350,16 +354,16 @@ async fn serve_flight(
 pub async fn start_worker(settings: &Settings) -> Result<WorkerServer> {
     let clock: SharedClock = Arc::new(SystemClock);
     let node = WorkerNode::open(&settings.worker, Arc::clone(&clock)).await?;
-    let (session, runtime) = node.engine(&settings.worker)?;
+    let engine = node.engine(&settings.worker)?;
     let public = match &settings.worker.secret {
         Some(secret) if settings.flight.from_workers => {
-            let parts = Arc::new(PartRunner::new(Arc::clone(&runtime)));
+            let parts = Arc::new(PartRunner::new(Arc::clone(&engine.runtime), Arc::clone(&engine.columns)));
             let parts = PartServer::new(parts, TicketKey::of_secret(secret)?, clock, &settings.flight);
             tonic::service::Routes::new(parts.into_service()).into_axum_router().reset_fallback()
         }
         _ => Router::new(),
     };
-    WorkerServer::start_beside(&settings.worker, node, session, runtime, public).await
+    WorkerServer::start_beside(&settings.worker, node, engine.session, engine.runtime, public).await
 }
 
 async fn make_folder(folder: &Path) -> Result<()> {

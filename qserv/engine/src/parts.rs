@@ -41,6 +41,7 @@ use qserv_core::{Error, Result};
 
 use crate::error::from_datafusion;
 use crate::placement::{Cell, Placement};
+use crate::scan::{ColumnCache, share_columns};
 use crate::session;
 use crate::spatial::{SpatialJoinCodec, SpatialJoinExec};
 use crate::table::FileSlot;
@@ -286,14 +287,15 @@ pub fn encode(schema: &SchemaRef, plan: &Arc<dyn ExecutionPlan>) -> Result<Bytes
 #[derive(Clone)]
 pub struct PartRunner {
     state: Arc<SessionState>,
+    columns: Arc<ColumnCache>,
 }
 
 impl PartRunner {
-    /// Within these resources, over the segments that are registered there.
+    /// Within these resources, over the segments that are registered there, sharing decoded columns.
     #[must_use]
-    pub fn new(runtime: Arc<RuntimeEnv>) -> Self {
+    pub fn new(runtime: Arc<RuntimeEnv>, columns: Arc<ColumnCache>) -> Self {
         let config = session::config(1).with_batch_size(BATCH_ROWS);
-        Self { state: Arc::new(session::builder(config, runtime).build()) }
+        Self { state: Arc::new(session::builder(config, runtime).build()), columns }
     }
 }
 
@@ -311,6 +313,7 @@ impl PartService for PartRunner {
         let context = self.state.task_ctx();
         let converter = DeduplicatingProtoConverter::default();
         let plan = physical_plan_from_bytes_with_proto_converter(plan, &context, &SpatialJoinCodec, &converter)
+            .and_then(|plan| share_columns(plan, &self.columns))
             .map_err(from_datafusion)?;
         let batches = plan.execute(0, context).map_err(from_datafusion)?;
         let shown = Arc::clone(&schema);

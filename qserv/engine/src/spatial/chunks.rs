@@ -11,8 +11,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::filter::FilterExec;
@@ -25,6 +24,7 @@ use datafusion::physical_plan::{
 use super::condition::SpatialCondition;
 use super::exec::{Reach, SpatialJoinExec};
 use super::replace::{rebuilt, take_projection};
+use crate::scan::{files_of, over_files};
 use crate::table::{family_of, is_halo};
 
 /// Joins near neighbours where their chunks lie. One of the first physical optimizer rules to run.
@@ -85,7 +85,7 @@ fn exposes_overlap(plan: &Arc<dyn ExecutionPlan>) -> bool {
     {
         return exposes_overlap(join.nested().right());
     }
-    scan_of(plan).is_some_and(is_halo) || plan.children().into_iter().any(exposes_overlap)
+    files_of(plan).is_some_and(is_halo) || plan.children().into_iter().any(exposes_overlap)
 }
 
 fn within_chunks(nested: &NestedLoopJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
@@ -132,7 +132,7 @@ enum Chunks {
 
 /// `None` for a plan whose partitions are not those of a scan of chunks.
 fn chunks(plan: &Arc<dyn ExecutionPlan>) -> Option<Chunks> {
-    if let Some(scan) = scan_of(plan) {
+    if let Some(scan) = files_of(plan) {
         return if is_halo(scan) { Some(Chunks::WithOverlap) } else { family_of(scan).map(|_| Chunks::Alone) };
     }
     if !(plan.is::<FilterExec>() || plan.is::<ProjectionExec>()) {
@@ -166,7 +166,7 @@ fn folder(file: &PartitionedFile) -> &str {
 }
 
 fn find_folders(plan: &Arc<dyn ExecutionPlan>, partition: usize, found: &mut BTreeSet<String>) {
-    if let Some(group) = scan_of(plan).and_then(|scan| scan.file_groups.get(partition)) {
+    if let Some(group) = files_of(plan).and_then(|scan| scan.file_groups.get(partition)) {
         found.extend(group.files().iter().map(|file| folder(file).to_owned()));
     }
     plan.children().into_iter().for_each(|child| find_folders(child, partition, found));
@@ -174,7 +174,7 @@ fn find_folders(plan: &Arc<dyn ExecutionPlan>, partition: usize, found: &mut BTr
 
 fn over_chunk(plan: &Arc<dyn ExecutionPlan>, partition: usize, chunk: &str) -> Result<Arc<dyn ExecutionPlan>> {
     let narrowed = Arc::clone(plan).transform_up(|node| {
-        let Some(scan) = scan_of(&node) else { return Ok(Transformed::no(node)) };
+        let Some(scan) = files_of(&node) else { return Ok(Transformed::no(node)) };
         let files = scan.file_groups.get(partition).map(FileGroup::files).unwrap_or_default();
         let files = files.iter().filter(|file| folder(file) == chunk).cloned().collect();
         let mut narrow = scan.clone();
@@ -183,11 +183,7 @@ fn over_chunk(plan: &Arc<dyn ExecutionPlan>, partition: usize, chunk: &str) -> R
             Partitioning::Hash(keys, _) => Partitioning::Hash(keys, 1),
             _ => Partitioning::UnknownPartitioning(1),
         });
-        Ok(Transformed::yes(DataSourceExec::from_data_source(narrow) as Arc<dyn ExecutionPlan>))
+        Ok(Transformed::yes(over_files(&node, narrow)))
     });
     narrowed.data()
-}
-
-fn scan_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
-    plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()
 }
