@@ -1,13 +1,20 @@
 """Arrow Flight SQL as the drivers of others see it: over one process, and over three workers that hand out their rows themselves."""
 
 import functools
+import hashlib
+import json
+import pathlib
+import subprocess
+import tempfile
 import threading
 import time
 import tomllib
 
 import adbc_driver_manager
 import pyarrow
+import pyarrow.compute
 import pyarrow.flight
+import pyarrow.parquet
 from adbc_driver_flightsql import DatabaseOptions
 from adbc_driver_flightsql import dbapi
 
@@ -225,6 +232,23 @@ def check_foreign_tickets(sky):
                     assert not any(word in str(error) for word in INTERNAL), error
                 else:
                     raise AssertionError(f"{ticket} was answered")
+
+
+def check_export(sky):
+    """exported files hold the table's rows, each once, with the checksums of the manifest"""
+    right = sky.rows("Source")
+    for url in services(sky).values():
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sky.program, "export", "demo.Source", "--to", folder, "--flight", url]
+            subprocess.run(command, check=True, capture_output=True)
+            manifest = json.loads((pathlib.Path(folder) / "manifest.json").read_text())
+            paths = [pathlib.Path(folder) / part["file"] for part in manifest["parts"]]
+            for part, path in zip(manifest["parts"], paths):
+                assert hashlib.sha256(path.read_bytes()).hexdigest() == part["sha256"], path
+            found = pyarrow.concat_tables(pyarrow.parquet.read_table(path) for path in paths).sort_by("sourceId")
+        assert manifest["rows"] == found.num_rows and manifest["counted"]
+        assert found.schema.field("psfFlux").metadata[b"unit"] == b"nJy"
+        assert found.to_pylist() == right.to_pylist()
 
 
 def check_cancel(sky):
