@@ -23,6 +23,7 @@ mod parts;
 mod runs;
 mod server;
 mod service;
+mod sessions;
 mod settings;
 mod status;
 mod stream;

@@ -5,8 +5,11 @@ use arrow_flight::{
     Action, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, PollInfo, SchemaResult, Ticket,
 };
 use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
 
 use crate::service::FlightSql;
+use crate::sessions::{SESSION, named};
+use crate::status::status;
 
 /// Flight SQL with what its own service leaves out.
 pub(crate) struct FlightServer(pub(crate) FlightSql);
@@ -49,8 +52,20 @@ impl FlightService for FlightServer {
         FlightService::do_get(&self.0, request).await
     }
 
-    async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        FlightService::do_put(&self.0, request).await
+    async fn do_put(&self, mut request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
+        // A client that sends a table and names no session gets one, if it keeps cookies.
+        let made = match named(request.metadata()).map_err(|error| status(&error))? {
+            Some(_) => None,
+            None => Some(Uuid::new_v4().simple().to_string()),
+        };
+        if let Some(name) = made.as_deref().and_then(|name| name.parse().ok()) {
+            request.metadata_mut().insert(SESSION, name);
+        }
+        let mut response = FlightService::do_put(&self.0, request).await?;
+        if let Some(cookie) = made.and_then(|name| format!("{SESSION}={name}; HttpOnly").parse().ok()) {
+            response.metadata_mut().insert("set-cookie", cookie);
+        }
+        Ok(response)
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {

@@ -234,6 +234,37 @@ def check_foreign_tickets(sky):
                     raise AssertionError(f"{ticket} was answered")
 
 
+def check_upload(sky):
+    """a table that ADBC sends is joined with the sky, in its session alone"""
+    objects = sky.rows("Object").slice(0, 500)
+    table = pyarrow.table({"n": range(500), "ra": objects["coord_ra"], "dec": objects["coord_dec"], "key": objects["objectId"]})
+    near = (
+        "SELECT t.n, o.objectId FROM TAP_UPLOAD.mine AS t JOIN demo.Object AS o "
+        "ON DISTANCE(t.ra, t.dec, o.coord_ra, o.coord_dec) < 0.001"
+    )
+    sky.duckdb.register("mine", table)
+    right = sky.duckdb.execute(
+        "SELECT t.n, o.objectId FROM mine t JOIN demo.Object o ON abs(t.dec - o.coord_dec) <= 0.01 "
+        "AND haversine(t.ra, t.dec, o.coord_ra, o.coord_dec) < 0.001"
+    ).fetchall()
+    counts = sky.duckdb.execute("SELECT t.n, COUNT(*) FROM mine t JOIN demo.Source s ON s.objectId = t.key GROUP BY t.n").fetchall()
+    for url in services(sky).values():
+        cookies = {DatabaseOptions.WITH_COOKIE_MIDDLEWARE.value: "true"}
+        with dbapi.connect(url, db_kwargs=cookies, autocommit=True) as connection:
+            with connection.cursor() as cursor:
+                assert cursor.adbc_ingest("mine", table, mode="create", temporary=True) == 500
+            assert_same_answer(rows(fetched(connection, near)), right, False)
+            by_key = "SELECT t.n, COUNT(*) FROM TAP_UPLOAD.mine AS t JOIN demo.Source AS s ON s.objectId = t.key GROUP BY t.n"
+            assert_same_answer(rows(fetched(connection, by_key)), counts, False)
+        with connected(url) as connection:
+            try:
+                fetched(connection, near)
+            except adbc_driver_manager.Error as error:
+                assert error.status_code == adbc_driver_manager.AdbcStatusCode.INVALID_ARGUMENT, error
+            else:
+                raise AssertionError("another session sees the table")
+
+
 def check_export(sky):
     """exported files hold the table's rows, each once, with the checksums of the manifest"""
     right = sky.rows("Source")
