@@ -42,7 +42,7 @@ use uuid::Uuid;
 use crate::metadata::{self, TableFilter};
 use crate::parts::{PartServer, unix_s, unwrap, wrap};
 use crate::runs::Run;
-use crate::server::FlightServer;
+use crate::server::{FlightServer, spelled};
 use crate::sessions::{Existing, Sessions, named};
 use crate::settings::FlightSettings;
 use crate::status::status;
@@ -273,7 +273,7 @@ impl FlightSql {
                 (run, request.into_inner().cmd)
             }
             _ => {
-                let info = FlightService::get_flight_info(self, request).await?.into_inner();
+                let info = FlightService::get_flight_info(self, spelled(request)).await?.into_inner();
                 let ticket = info.endpoint.first().and_then(|first| unwrap(&first.ticket.as_ref()?.ticket));
                 let planned = ticket.and_then(|ticket| match self.key.open(&ticket, now_s) {
                     Ok(Content::Planned(id)) => lock(&self.planned).get(&id).map(|run| (run, ticket)),

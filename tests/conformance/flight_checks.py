@@ -44,22 +44,8 @@ def rows(table):
     return list(zip(*(column.to_pylist() for column in table.columns)))
 
 
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
-
-
-def field(number, value):
-    return bytes([number << 3 | 2]) + varint(len(value)) + value
-
-
 def descriptor(query):
-    """The command of a statement, as Flight SQL's messages spell it."""
-    kind = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
-    return pyarrow.flight.FlightDescriptor.for_command(field(1, kind) + field(2, field(1, query.encode())))
+    return pyarrow.flight.FlightDescriptor.for_command(query)
 
 
 def read_parts(url, query, **headers):

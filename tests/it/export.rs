@@ -100,7 +100,7 @@ async fn an_export_is_whole_whatever_happens_in_between() {
     let refused = run(&["--query", "SELECT nosuch FROM demo.Source"], &base.join("refused")).await.unwrap_err();
     assert!(refused.contains("nosuch"), "{refused}");
 
-    // An export is interrupted by a file that cannot be written, a worker dies, and the export goes on.
+    // An export is interrupted by a file that cannot be written, rows are loaded, a worker dies, and the export goes on.
     let broken = base.join("broken");
     let in_the_way = broken.join(".part-00001.parquet.unfinished");
     fs::create_dir_all(&in_the_way).unwrap();
@@ -109,6 +109,9 @@ async fn an_export_is_whole_whatever_happens_in_between() {
     let before = changed(&broken);
     assert_eq!(before.len(), 1, "{before:?}");
     fs::remove_dir(&in_the_way).unwrap();
+    samples::load(&cluster, "demo.Source", &base.join("Source.csv"), &["--format", "csv"]).await;
+    let all = Processes::new(&cluster).ask("SELECT COUNT(*) AS n FROM demo.Source").await.unwrap();
+    assert_eq!(all, [[(2 * source.len()).to_string()]], "the same once more");
     cluster.kill_worker(1).unwrap();
     run(&["demo.Source"], &broken).await.unwrap();
     let after = changed(&broken);

@@ -430,6 +430,12 @@ async fn a_long_query_is_polled() {
             assert!(first == again && first.len() == 1, "{first:?}");
         }
     }
+    // The bare text of a query is a command too.
+    let bare = client.get_flight_info(FlightDescriptor::new_cmd(MERGED[0])).await.unwrap().into_inner();
+    assert_eq!(bare.endpoint.len(), 1);
+    assert!(client.get_flight_info(FlightDescriptor::new_cmd("SELECT nosuch FROM demo.Object")).await.is_err());
+    let schema = client.get_schema(FlightDescriptor::new_cmd(MERGED[0])).await.unwrap().into_inner();
+    assert!(!schema.schema.is_empty());
     // A long one tells how far it is, until it is cancelled or nobody asks any more.
     let first = client.poll_flight_info(ask(SILENT)).await.unwrap().into_inner();
     let next = first.flight_descriptor.unwrap();
