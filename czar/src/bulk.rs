@@ -57,7 +57,7 @@ struct Kept {
 #[async_trait]
 impl PlannedQuery for Kept {
     async fn run(&self, progress: Arc<QueryProgress>) -> Result<QueryResult> {
-        let request = QueryRequest { progress, uploads: Vec::new(), ..self.request.clone() };
+        let request = QueryRequest { progress, ..self.request.clone() };
         self.czar.run(&request, Over::Kept(&self.prepared, self.received.as_ref())).await
     }
 }
@@ -82,7 +82,8 @@ impl BulkService for BulkCzar {
             }
             _ => BulkRows::Merged(Arc::new(Kept {
                 czar: Arc::clone(&self.czar),
-                request,
+                // The rows of uploads are received: what they came from can go.
+                request: QueryRequest { uploads: Vec::new(), ..request },
                 prepared: planned.prepared,
                 received: planned.received,
             })),

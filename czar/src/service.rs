@@ -264,7 +264,8 @@ impl Czar {
     /// The values that a query leaves open, a column each.
     pub(crate) async fn parameters(&self, request: &QueryRequest) -> Result<SchemaRef> {
         self.check_length(&request.text)?;
-        let prepared = self.prepare(None).await?;
+        let received = self.uploads.receive(&request.uploads).await?;
+        let prepared = self.prepare(received.as_deref()).await?;
         self.planner.parameters(&prepared, &request.text, request.language).await
     }
 

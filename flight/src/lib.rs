@@ -10,21 +10,26 @@
 //!    the czar. A ticket may be used again, at another address too: it gives the same rows.
 //! 4. Dropping the stream ends the work behind it.
 //!
+//! [`FlightClient`] is the other side, for those who want the parts of an answer at once.
+//!
 //! Metadata (`metadata`) comes from the same snapshot of the catalog that queries see. Errors (`status`) carry our kind, message and
 //! facts, and nothing of what is behind them.
 //!
 //! Absent: DataFusion, HTTP of other protocols, the catalog's SQL: this crate sees queries only through the doors of `qserv_core`.
 
+mod client;
 mod metadata;
 mod parts;
 mod runs;
 mod server;
 mod service;
+mod sessions;
 mod settings;
 mod status;
 mod stream;
 mod ticket;
 
+pub use client::{Answer, FlightClient, PartRows, is_of_the_place};
 pub use parts::PartServer;
 pub use service::{FlightSql, Parts};
 pub use settings::FlightSettings;

@@ -1,12 +1,31 @@
 //! What Flight has beside Flight SQL: schemas and polling, over the same service.
 
 use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::{Any, CommandStatementQuery, ProstMessageExt};
 use arrow_flight::{
     Action, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, PollInfo, SchemaResult, Ticket,
 };
+use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
 
 use crate::service::FlightSql;
+use crate::sessions::{SESSION, named};
+use crate::status::status;
+
+/// A request whose command is the text of a query and no message of Flight SQL, as that message: clients without Flight SQL can ask too.
+pub(crate) fn spelled(request: Request<FlightDescriptor>) -> Request<FlightDescriptor> {
+    request.map(|descriptor| {
+        let is_message = Any::decode(descriptor.cmd.clone()).is_ok_and(|any| !any.type_url.is_empty());
+        match std::str::from_utf8(&descriptor.cmd) {
+            Ok(text) if !is_message && !text.trim().is_empty() => {
+                let command = CommandStatementQuery { query: text.to_owned(), transaction_id: None };
+                FlightDescriptor { cmd: command.as_any().encode_to_vec().into(), ..descriptor }
+            }
+            _ => descriptor,
+        }
+    })
+}
 
 /// Flight SQL with what its own service leaves out.
 pub(crate) struct FlightServer(pub(crate) FlightSql);
@@ -26,7 +45,7 @@ impl FlightService for FlightServer {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        let info = FlightService::get_flight_info(&self.0, request).await?.into_inner();
+        let info = self.get_flight_info(request).await?.into_inner();
         Ok(Response::new(SchemaResult { schema: info.schema }))
     }
 
@@ -42,15 +61,27 @@ impl FlightService for FlightServer {
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        FlightService::get_flight_info(&self.0, request).await
+        FlightService::get_flight_info(&self.0, spelled(request)).await
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
         FlightService::do_get(&self.0, request).await
     }
 
-    async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        FlightService::do_put(&self.0, request).await
+    async fn do_put(&self, mut request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
+        // A client that sends a table and names no session gets one, if it keeps cookies.
+        let made = match named(request.metadata()).map_err(|error| status(&error))? {
+            Some(_) => None,
+            None => Some(Uuid::new_v4().simple().to_string()),
+        };
+        if let Some(name) = made.as_deref().and_then(|name| name.parse().ok()) {
+            request.metadata_mut().insert(SESSION, name);
+        }
+        let mut response = FlightService::do_put(&self.0, request).await?;
+        if let Some(cookie) = made.and_then(|name| format!("{SESSION}={name}; HttpOnly").parse().ok()) {
+            response.metadata_mut().insert("set-cookie", cookie);
+        }
+        Ok(response)
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {

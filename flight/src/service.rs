@@ -1,6 +1,7 @@
 //! Flight SQL on the czar.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, CommandGetCatalogs,
     CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
     CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
-    CommandPreparedStatementQuery, CommandStatementQuery, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo,
-    TicketStatementQuery,
+    CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery, DoPutPreparedStatementResult,
+    ProstMessageExt, SqlInfo, TableExistsOption, TableNotExistOption, TicketStatementQuery,
 };
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor,
@@ -30,6 +31,7 @@ use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Described, Part, PartSer
 use qserv_core::catalog::Snapshot;
 use qserv_core::clock::SharedClock;
 use qserv_core::query::{Language, QueryRequest, QueryService};
+use qserv_core::upload::{TAP_UPLOAD, Upload};
 use qserv_core::{Error, Result};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +42,8 @@ use uuid::Uuid;
 use crate::metadata::{self, TableFilter};
 use crate::parts::{PartServer, unix_s, unwrap, wrap};
 use crate::runs::Run;
-use crate::server::FlightServer;
+use crate::server::{FlightServer, spelled};
+use crate::sessions::{Existing, Sessions, named};
 use crate::settings::FlightSettings;
 use crate::status::status;
 use crate::stream::{DataStream, compression, encode};
@@ -48,6 +51,12 @@ use crate::ticket::{Content, TicketKey};
 
 /// The header in which a client names the language of its queries: `adql`, which is the default, or `sql`.
 const LANGUAGE: &str = "qserv-language";
+
+/// The action that ends a session.
+const CLOSE_SESSION: &str = "CloseSession";
+
+/// Largest message that is read: some clients send each batch of a table whole.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 /// The action that ends a query.
 const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
@@ -63,6 +72,8 @@ pub struct Parts {
     pub parts: Arc<dyn PartService>,
     /// Signs tickets.
     pub key: TicketKey,
+    /// A folder of its own for the tables of sessions.
+    pub uploads: PathBuf,
     /// The time.
     pub clock: SharedClock,
 }
@@ -77,6 +88,7 @@ pub struct FlightSql {
     clock: SharedClock,
     settings: Arc<FlightSettings>,
     planned: Arc<Mutex<Kept<Arc<Run>>>>,
+    sessions: Arc<Sessions>,
     /// What runs ahead of its clients.
     ahead: Arc<Mutex<JoinSet<()>>>,
     prepared: Arc<Mutex<Kept<Prepared>>>,
@@ -153,7 +165,8 @@ impl FlightSql {
     /// A service over these parts.
     #[must_use]
     pub fn new(parts: Parts, settings: FlightSettings) -> Self {
-        let Parts { queries, bulk, parts, key, clock } = parts;
+        let Parts { queries, bulk, parts, key, uploads, clock } = parts;
+        let patience = Duration::from_secs(settings.session_patience_s);
         Self {
             queries,
             bulk,
@@ -161,6 +174,7 @@ impl FlightSql {
             key,
             clock,
             planned: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
+            sessions: Arc::new(Sessions::new(uploads, settings.max_upload_bytes, patience)),
             ahead: Arc::default(),
             prepared: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
             settings: Arc::new(settings),
@@ -170,7 +184,7 @@ impl FlightSql {
     /// The gRPC service.
     #[must_use]
     pub fn into_service(self) -> FlightServiceServer<impl FlightService> {
-        FlightServiceServer::new(FlightServer(self))
+        FlightServiceServer::new(FlightServer(self)).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     fn ends_s(&self) -> u64 {
@@ -179,8 +193,13 @@ impl FlightSql {
 
     /// Plans a statement and says where its rows are.
     async fn info(&self, request: QueryRequest, descriptor: FlightDescriptor) -> Result<FlightInfo> {
+        let has_uploads = !request.uploads.is_empty();
         let BulkPlan { schema, rows, .. } = self.bulk.plan(request).await?;
-        let ends_s = self.ends_s();
+        let ends_s = match has_uploads {
+            // Its copies of the session's tables are not kept for longer than the tables themselves.
+            true => self.ends_s().min(unix_s(&self.clock).saturating_add(self.settings.session_patience_s)),
+            false => self.ends_s(),
+        };
         let endpoints = match rows {
             BulkRows::Parts(parts) => {
                 let endpoints = parts.into_iter().map(|part| self.endpoint(part, ends_s));
@@ -254,7 +273,7 @@ impl FlightSql {
                 (run, request.into_inner().cmd)
             }
             _ => {
-                let info = FlightService::get_flight_info(self, request).await?.into_inner();
+                let info = FlightService::get_flight_info(self, spelled(request)).await?.into_inner();
                 let ticket = info.endpoint.first().and_then(|first| unwrap(&first.ticket.as_ref()?.ticket));
                 let planned = ticket.and_then(|ticket| match self.key.open(&ticket, now_s) {
                     Ok(Content::Planned(id)) => lock(&self.planned).get(&id).map(|run| (run, ticket)),
@@ -285,6 +304,37 @@ impl FlightSql {
         let id = Uuid::from_slice(handle).ok();
         id.and_then(|id| lock(&self.prepared).get(&id))
             .ok_or_else(|| Error::not_found("there is no such prepared statement; prepare it again"))
+    }
+
+    /// The tables of the session that a request names.
+    fn uploads(&self, headers: &MetadataMap) -> Result<Vec<Upload>, Status> {
+        let uploads = named(headers).and_then(|session| self.sessions.uploads(session.as_deref()));
+        uploads.map_err(|error| status(&error))
+    }
+
+    /// Takes a table into the session that a request names.
+    async fn ingest(&self, command: CommandStatementIngest, request: Request<PeekableFlightDataStream>) -> Result<i64> {
+        if !command.temporary {
+            return Err(Error::invalid(
+                "only temporary tables can be sent here; permanent ones are loaded with `qserv load`",
+            ));
+        }
+        let is_ours = command.schema.as_deref().is_none_or(|schema| schema.eq_ignore_ascii_case(TAP_UPLOAD));
+        if !is_ours {
+            return Err(Error::invalid(format!("a table that is sent belongs into {TAP_UPLOAD}")));
+        }
+        let (absent, present) =
+            command.table_definition_options.map_or((0, 0), |options| (options.if_not_exist, options.if_exists));
+        if absent == TableNotExistOption::Fail as i32 || present == TableExistsOption::Append as i32 {
+            return Err(Error::invalid("a table that is sent is made anew; rows are not added to one"));
+        }
+        let replace = present == TableExistsOption::Replace as i32;
+        let existing = if replace { Existing::Replace } else { Existing::Refuse };
+        let session = named(request.metadata())?.ok_or_else(|| Error::invalid("the request names no session"))?;
+        let rows = FlightRecordBatchStream::new_from_flight_data(request.into_inner().map_err(FlightError::from));
+        let rows = rows.map_err(|error| Error::invalid("the rows that were sent cannot be read").caused_by(error));
+        let count = self.sessions.take(&session, &command.table, existing, rows).await?;
+        Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
     /// Gives a prepared statement the values that it leaves open.
@@ -384,7 +434,8 @@ impl FlightSqlService for FlightSql {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let language = language(request.metadata())?;
-        let asked = QueryRequest { language, ..QueryRequest::adql(query.query) };
+        let uploads = self.uploads(request.metadata())?;
+        let asked = QueryRequest { language, uploads, ..QueryRequest::adql(query.query) };
         let info = self.info(asked, request.into_inner()).await;
         info.map(Response::new).map_err(|error| status(&error))
     }
@@ -404,7 +455,9 @@ impl FlightSqlService for FlightSql {
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let language = language(request.metadata())?;
-        let described = self.bulk.describe(QueryRequest { language, ..QueryRequest::adql(&query.query) }).await;
+        let uploads = self.uploads(request.metadata())?;
+        let asked = QueryRequest { language, uploads, ..QueryRequest::adql(&query.query) };
+        let described = self.bulk.describe(asked).await;
         let Described { schema, parameters } = described.map_err(|error| status(&error))?;
         let prepared = Prepared { text: query.query, language, open: parameters.fields().len(), values: None };
         let id = lock(&self.prepared).keep(prepared, unix_s(&self.clock), self.ends_s());
@@ -433,6 +486,7 @@ impl FlightSqlService for FlightSql {
     ) -> Result<Response<FlightInfo>, Status> {
         let prepared = self.prepared(&query.prepared_statement_handle).map_err(|error| status(&error))?;
         let asked = prepared.request().map_err(|error| status(&error))?;
+        let asked = QueryRequest { uploads: self.uploads(request.metadata())?, ..asked };
         let info = self.info(asked, request.into_inner()).await;
         info.map(Response::new).map_err(|error| status(&error))
     }
@@ -459,11 +513,26 @@ impl FlightSqlService for FlightSql {
         Ok(ActionCancelQueryResult { result })
     }
 
+    async fn do_put_statement_ingest(
+        &self,
+        command: CommandStatementIngest,
+        request: Request<PeekableFlightDataStream>,
+    ) -> Result<i64, Status> {
+        self.ingest(command, request).await.map_err(|error| status(&error))
+    }
+
     async fn do_action_fallback(
         &self,
         request: Request<Action>,
     ) -> Result<Response<<Self as FlightService>::DoActionStream>, Status> {
+        let session = named(request.metadata()).map_err(|error| status(&error))?;
         let action = request.into_inner();
+        if action.r#type == CLOSE_SESSION {
+            session.iter().for_each(|name| self.sessions.close(name));
+            // What `CloseSessionResult` is in bytes: its first field, the status, is CLOSED.
+            let result = arrow_flight::Result { body: Bytes::from_static(&[8, 1]) };
+            return Ok(Response::new(futures::stream::iter([Ok(result)]).boxed()));
+        }
         if action.r#type != CANCEL_FLIGHT_INFO {
             return Err(status(&Error::invalid("there is no such action")));
         }
@@ -475,8 +544,13 @@ impl FlightSqlService for FlightSql {
     }
 
     async fn list_custom_actions(&self) -> Option<Vec<Result<ActionType, Status>>> {
-        let description = "Ends a query of which the czar hands out the rows.".to_owned();
-        Some(vec![Ok(ActionType { r#type: CANCEL_FLIGHT_INFO.to_owned(), description })])
+        let action = |name: &str, description: &str| {
+            Ok(ActionType { r#type: name.to_owned(), description: description.to_owned() })
+        };
+        Some(vec![
+            action(CANCEL_FLIGHT_INFO, "Ends a query of which the czar hands out the rows."),
+            action(CLOSE_SESSION, "Forgets the tables that were sent in a session."),
+        ])
     }
 
     async fn get_flight_info_catalogs(

@@ -20,6 +20,10 @@ pub struct FlightSettings {
     pub max_streams: usize,
     /// How long a query runs on, and its first rows are held, for a client that polls and is not heard of.
     pub poll_patience_s: u64,
+    /// Bytes that the uploaded tables of all sessions may have together; 0: nothing is taken.
+    pub max_upload_bytes: u64,
+    /// How long the tables of a session are kept after its last request.
+    pub session_patience_s: u64,
     /// Planned and prepared statements that a czar keeps at once.
     pub max_statements: usize,
 }
@@ -33,6 +37,8 @@ impl Default for FlightSettings {
             max_ticket_bytes: 1 << 20,
             max_streams: 256,
             poll_patience_s: 30,
+            max_upload_bytes: 4 << 30,
+            session_patience_s: 3600,
             max_statements: 4096,
         }
     }

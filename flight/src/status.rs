@@ -35,6 +35,36 @@ pub(crate) fn status(error: &Error) -> Status {
     Status::with_metadata(code(error.kind()), error.to_string(), metadata)
 }
 
+/// The error that a server told, with what [`status`] puts beside it; of other servers the code and the message.
+pub(crate) fn told(status: &Status) -> Error {
+    let details = status.metadata().get_bin(DETAILS).and_then(|details| details.to_bytes().ok());
+    match details.and_then(|details| serde_json::from_slice::<Details>(&details).ok()) {
+        Some(Details { kind, message, context }) => {
+            let kind = ErrorKind::parse(&kind).unwrap_or(ErrorKind::Internal);
+            context.into_iter().fold(Error::new(kind, message), |error, (key, value)| error.with(key, value))
+        }
+        None => {
+            let kind = match status.code() {
+                Code::Unavailable | Code::Unknown | Code::DeadlineExceeded => ErrorKind::Unavailable,
+                Code::Cancelled => ErrorKind::Cancelled,
+                Code::InvalidArgument | Code::Unimplemented => ErrorKind::Invalid,
+                Code::NotFound => ErrorKind::NotFound,
+                Code::PermissionDenied | Code::Unauthenticated => ErrorKind::Denied,
+                Code::ResourceExhausted => ErrorKind::Limit,
+                _ => ErrorKind::Unavailable,
+            };
+            Error::new(kind, "the connection to the server broke off").caused_by(status.clone())
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Details {
+    kind: String,
+    message: String,
+    context: Vec<(String, String)>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +81,8 @@ mod tests {
         let details: serde_json::Value = serde_json::from_slice(&details).unwrap();
         assert_eq!((&details["kind"], &details["context"][0][0]), (&"limit".into(), &"setting".into()));
         assert!(!format!("{status:?}").contains("secret cause"));
+        let told = told(&status);
+        assert_eq!((told.kind(), told.to_string()), (ErrorKind::Limit, error.to_string()));
+        assert_eq!(super::told(&Status::unavailable("x")).kind(), ErrorKind::Unavailable);
     }
 }

@@ -21,7 +21,7 @@ use tonic::metadata::MetadataMap;
 use crate::status::status;
 
 /// The header in which a client says how its rows are to be compressed: `zstd`, `lz4` or `none`.
-const COMPRESSION: &str = "qserv-compression";
+pub(crate) const COMPRESSION: &str = "qserv-compression";
 
 /// What `DoGet` answers with.
 pub(crate) type DataStream = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;

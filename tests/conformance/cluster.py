@@ -27,18 +27,18 @@ def free_port():
 class Cluster:
     """Running processes; ended with the block that started them."""
 
-    def __init__(self, program, folder):
-        self.program, self.folder = program, folder
+    def __init__(self, program, folder, workers):
+        self.program, self.folder, self.workers = program, folder, workers
         self.czar_url = f"http://127.0.0.1:{free_port()}"
         self.flight_url = f"grpc://127.0.0.1:{free_port()}"
         self.processes = {}
 
     @classmethod
     @contextlib.contextmanager
-    def served(cls, sky):
+    def served(cls, sky, workers=WORKERS):
         """Starts them and loads the rows of another server's sky."""
         with tempfile.TemporaryDirectory(prefix="qserv-cluster-") as folder:
-            cluster = cls(sky.program, pathlib.Path(folder))
+            cluster = cls(sky.program, pathlib.Path(folder), workers)
             try:
                 cluster.start()
                 cluster.load(sky)
@@ -56,14 +56,14 @@ class Cluster:
         listen = {"czar": self.czar_url.removeprefix("http://"), "flight": self.flight_url.removeprefix("grpc://")}
         czar = (
             f'[czar]\nlisten = "{listen["czar"]}"\ndata_dir = "{self.folder}/czar"\nsecret = "{SECRET}"\n'
-            f'[flight]\nlisten = "{listen["flight"]}"\n[ingest]\nreplication = 2\n'
+            f'[flight]\nlisten = "{listen["flight"]}"\n[ingest]\nreplication = {min(2, self.workers)}\n'
             "[czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n"
         )
         self.launch("czar", "czar", czar)
         self.wait("/tap/availability", lambda body: "true" in body)
-        for number in range(WORKERS):
+        for number in range(self.workers):
             self.start_worker(number)
-        self.wait("/health/ready", lambda body: f'"workers":{WORKERS}' in body.replace(" ", ""))
+        self.wait("/health/ready", lambda body: f'"workers":{self.workers}' in body.replace(" ", ""))
 
     def start_worker(self, number):
         worker = (
@@ -96,6 +96,11 @@ class Cluster:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
         return done.stdout
+
+    def export(self, what, folder, output_format):
+        """All rows of a table in files."""
+        command = [self.program, "export", what, "--to", folder, "--format", output_format, "--flight", self.flight_url]
+        subprocess.run(command, check=True, capture_output=True)
 
     def load(self, sky):
         layout = self.folder / "layout.toml"

@@ -1,13 +1,20 @@
 """Arrow Flight SQL as the drivers of others see it: over one process, and over three workers that hand out their rows themselves."""
 
 import functools
+import hashlib
+import json
+import pathlib
+import subprocess
+import tempfile
 import threading
 import time
 import tomllib
 
 import adbc_driver_manager
 import pyarrow
+import pyarrow.compute
 import pyarrow.flight
+import pyarrow.parquet
 from adbc_driver_flightsql import DatabaseOptions
 from adbc_driver_flightsql import dbapi
 
@@ -37,22 +44,8 @@ def rows(table):
     return list(zip(*(column.to_pylist() for column in table.columns)))
 
 
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
-
-
-def field(number, value):
-    return bytes([number << 3 | 2]) + varint(len(value)) + value
-
-
 def descriptor(query):
-    """The command of a statement, as Flight SQL's messages spell it."""
-    kind = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
-    return pyarrow.flight.FlightDescriptor.for_command(field(1, kind) + field(2, field(1, query.encode())))
+    return pyarrow.flight.FlightDescriptor.for_command(query)
 
 
 def read_parts(url, query, **headers):
@@ -225,6 +218,54 @@ def check_foreign_tickets(sky):
                     assert not any(word in str(error) for word in INTERNAL), error
                 else:
                     raise AssertionError(f"{ticket} was answered")
+
+
+def check_upload(sky):
+    """a table that ADBC sends is joined with the sky, in its session alone"""
+    objects = sky.rows("Object").slice(0, 500)
+    table = pyarrow.table({"n": range(500), "ra": objects["coord_ra"], "dec": objects["coord_dec"], "key": objects["objectId"]})
+    near = (
+        "SELECT t.n, o.objectId FROM TAP_UPLOAD.mine AS t JOIN demo.Object AS o "
+        "ON DISTANCE(t.ra, t.dec, o.coord_ra, o.coord_dec) < 0.001"
+    )
+    sky.duckdb.register("mine", table)
+    right = sky.duckdb.execute(
+        "SELECT t.n, o.objectId FROM mine t JOIN demo.Object o ON abs(t.dec - o.coord_dec) <= 0.01 "
+        "AND haversine(t.ra, t.dec, o.coord_ra, o.coord_dec) < 0.001"
+    ).fetchall()
+    counts = sky.duckdb.execute("SELECT t.n, COUNT(*) FROM mine t JOIN demo.Source s ON s.objectId = t.key GROUP BY t.n").fetchall()
+    for url in services(sky).values():
+        cookies = {DatabaseOptions.WITH_COOKIE_MIDDLEWARE.value: "true"}
+        with dbapi.connect(url, db_kwargs=cookies, autocommit=True) as connection:
+            with connection.cursor() as cursor:
+                assert cursor.adbc_ingest("mine", table, mode="create", temporary=True) == 500
+            assert_same_answer(rows(fetched(connection, near)), right, False)
+            by_key = "SELECT t.n, COUNT(*) FROM TAP_UPLOAD.mine AS t JOIN demo.Source AS s ON s.objectId = t.key GROUP BY t.n"
+            assert_same_answer(rows(fetched(connection, by_key)), counts, False)
+        with connected(url) as connection:
+            try:
+                fetched(connection, near)
+            except adbc_driver_manager.Error as error:
+                assert error.status_code == adbc_driver_manager.AdbcStatusCode.INVALID_ARGUMENT, error
+            else:
+                raise AssertionError("another session sees the table")
+
+
+def check_export(sky):
+    """exported files hold the table's rows, each once, with the checksums of the manifest"""
+    right = sky.rows("Source")
+    for url in services(sky).values():
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sky.program, "export", "demo.Source", "--to", folder, "--flight", url]
+            subprocess.run(command, check=True, capture_output=True)
+            manifest = json.loads((pathlib.Path(folder) / "manifest.json").read_text())
+            paths = [pathlib.Path(folder) / part["file"] for part in manifest["parts"]]
+            for part, path in zip(manifest["parts"], paths):
+                assert hashlib.sha256(path.read_bytes()).hexdigest() == part["sha256"], path
+            found = pyarrow.concat_tables(pyarrow.parquet.read_table(path) for path in paths).sort_by("sourceId")
+        assert manifest["rows"] == found.num_rows and manifest["counted"]
+        assert found.schema.field("psfFlux").metadata[b"unit"] == b"nJy"
+        assert found.to_pylist() == right.to_pylist()
 
 
 def check_cancel(sky):

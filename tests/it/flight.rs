@@ -1,17 +1,19 @@
 //! Flight SQL: the rows of every query are those that it has elsewhere, wherever they are handed out.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Float32Array, Int64Array, StringArray};
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{
-    CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, CommandStatementQuery, ProstMessageExt, SqlInfo,
+    CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, CommandStatementIngest, CommandStatementQuery,
+    ProstMessageExt, SqlInfo, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
 };
 use arrow_flight::{
     Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor, FlightEndpoint,
@@ -428,6 +430,12 @@ async fn a_long_query_is_polled() {
             assert!(first == again && first.len() == 1, "{first:?}");
         }
     }
+    // The bare text of a query is a command too.
+    let bare = client.get_flight_info(FlightDescriptor::new_cmd(MERGED[0])).await.unwrap().into_inner();
+    assert_eq!(bare.endpoint.len(), 1);
+    assert!(client.get_flight_info(FlightDescriptor::new_cmd("SELECT nosuch FROM demo.Object")).await.is_err());
+    let schema = client.get_schema(FlightDescriptor::new_cmd(MERGED[0])).await.unwrap().into_inner();
+    assert!(!schema.schema.is_empty());
     // A long one tells how far it is, until it is cancelled or nobody asks any more.
     let first = client.poll_flight_info(ask(SILENT)).await.unwrap().into_inner();
     let next = first.flight_descriptor.unwrap();
@@ -441,4 +449,99 @@ async fn a_long_query_is_polled() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     let error = client.poll_flight_info(left).await.unwrap_err();
     assert!(error.message().contains("cancelled"), "{error}");
+}
+
+/// A table to send: three objects of the sky and one place where nothing is.
+async fn places(engine: &impl Engine) -> (RecordBatch, Vec<Vec<String>>) {
+    let rows =
+        engine.ask("SELECT TOP 3 objectId, coord_ra, coord_dec FROM demo.Object ORDER BY objectId").await.unwrap();
+    let number = |row: usize, column: usize| rows[row][column].parse::<f64>().unwrap();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from(vec![0, 1, 2, 3]))),
+        ("ra", Arc::new(Float64Array::from(vec![number(0, 1), number(1, 1), number(2, 1), 200.0]))),
+        ("dec", Arc::new(Float64Array::from(vec![number(0, 2), number(1, 2), number(2, 2), 80.0]))),
+        ("word", Arc::new(StringArray::from(vec![Some("a"), None, Some("c"), Some("d")]))),
+    ];
+    let right = (0..3).map(|id| vec![id.to_string(), rows[id][0].clone()]).collect();
+    (RecordBatch::try_from_iter(columns).unwrap(), right)
+}
+
+fn ingest(table: &str, existing: TableExistsOption) -> CommandStatementIngest {
+    CommandStatementIngest {
+        table_definition_options: Some(TableDefinitionOptions {
+            if_not_exist: TableNotExistOption::Create as i32,
+            if_exists: existing as i32,
+        }),
+        table: table.to_owned(),
+        schema: None,
+        catalog: None,
+        temporary: true,
+        transaction_id: None,
+        options: HashMap::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_brings_tables_along() {
+    let cluster = samples::flying_processes(PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let (batch, right) = places(&Processes::new(&cluster)).await;
+    let mut client = connect(&cluster.flight_url().unwrap()).await;
+    client.set_header("qserv-session", "a name that nobody guesses");
+    let send = async |client: &mut Client, command: CommandStatementIngest, batch: &RecordBatch| {
+        let rows = futures::stream::iter([Ok(batch.clone()), Ok(batch.slice(0, 0))]);
+        client.execute_ingest(command, rows).await.map_err(|error| error.to_string())
+    };
+    assert_eq!(send(&mut client, ingest("Places", TableExistsOption::Fail), &batch).await, Ok(4));
+
+    let near = "SELECT t.id, o.objectId FROM TAP_UPLOAD.places AS t JOIN demo.Object AS o \
+                ON DISTANCE(t.ra, t.dec, o.coord_ra, o.coord_dec) < 0.00001";
+    let info = client.execute(near.to_owned(), None).await.unwrap();
+    assert_same(all(&mut client, &info).await, right.clone(), near);
+    let mut prepared =
+        client.prepare("SELECT word FROM TAP_UPLOAD.Places WHERE id = ?".to_owned(), None).await.unwrap();
+    let value: ArrayRef = Arc::new(Int64Array::from(vec![2]));
+    prepared.set_parameters(RecordBatch::try_from_iter([("id", value)]).unwrap()).unwrap();
+    let info = prepared.execute().await.unwrap();
+    assert_eq!(all(&mut client, &info).await, [["c"]]);
+
+    // A table of the same name is refused, or replaces it; an answer that was planned keeps the rows that it saw.
+    let planned = client.execute(near.to_owned(), None).await.unwrap();
+    let again = send(&mut client, ingest("PLACES", TableExistsOption::Fail), &batch).await.unwrap_err();
+    assert!(again.contains("has a table of this name"), "{again}");
+    assert_eq!(send(&mut client, ingest("places", TableExistsOption::Replace), &batch.slice(0, 1)).await, Ok(1));
+    let info = client.execute(near.to_owned(), None).await.unwrap();
+    assert_same(all(&mut client, &info).await, right[..1].to_vec(), near);
+    assert_same(all(&mut client, &planned).await, right, near);
+
+    // What is no temporary table, has no good name or columns, or comes without a session.
+    let permanent = CommandStatementIngest { temporary: false, ..ingest("t", TableExistsOption::Fail) };
+    let elsewhere = CommandStatementIngest { schema: Some("demo".to_owned()), ..ingest("t", TableExistsOption::Fail) };
+    let lists: ArrayRef =
+        Arc::new(FixedSizeListArray::new_null(Arc::new(Field::new("item", DataType::Int8, true)), 2, 1));
+    let lists = RecordBatch::try_from_iter([("l", lists)]).unwrap();
+    for (command, batch, words) in [
+        (permanent, &batch, "only temporary tables"),
+        (elsewhere, &batch, "belongs into TAP_UPLOAD"),
+        (ingest("a b", TableExistsOption::Fail), &batch, "cannot be called"),
+        (ingest("t", TableExistsOption::Append), &batch, "made anew"),
+        (ingest("t", TableExistsOption::Fail), &lists, "cannot be queried"),
+    ] {
+        let refused = send(&mut client, command, batch).await.unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+    }
+    client.set_header("qserv-session", "short");
+    assert!(client.execute(near.to_owned(), None).await.unwrap_err().to_string().contains("16 characters"));
+
+    // Others do not see it, and in the end nobody does.
+    client.set_header("qserv-session", "another name that is long");
+    let unseen = client.execute(near.to_owned(), None).await.unwrap_err().to_string();
+    assert!(unseen.contains("TAP_UPLOAD") || unseen.contains("places"), "{unseen}");
+    client.set_header("qserv-session", "a name that nobody guesses");
+    assert!(client.execute(near.to_owned(), None).await.is_ok());
+    let mut close = tonic::Request::new(Action::new("CloseSession", Vec::new()));
+    close.metadata_mut().insert("qserv-session", "a name that nobody guesses".parse().unwrap());
+    client.inner_mut().do_action(close).await.unwrap().into_inner().message().await.unwrap();
+    assert!(client.execute(near.to_owned(), None).await.is_err());
+    let files = std::fs::read_dir(cluster.folder().join("czar/flight-uploads")).unwrap().count();
+    assert_eq!(files, 0, "the files are gone with the session");
 }

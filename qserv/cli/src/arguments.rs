@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::settings::Override;
 
@@ -34,6 +35,8 @@ pub enum Command {
     Database(DatabaseCommand),
     /// Load files into a table, in one transaction
     Load(LoadArguments),
+    /// Write all rows of a table or of a query to files, from all workers at once
+    Export(ExportArguments),
     /// Ask a query in ADQL
     Query(QueryArguments),
     /// Work on ADQL text without a server
@@ -289,6 +292,53 @@ pub struct QueryArguments {
     pub server: ServerArgument,
 }
 
+/// Formats of exported files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportFormat {
+    /// Parquet, compressed with zstd
+    Parquet,
+    /// Arrow's file format
+    Arrow,
+    /// Comma-separated with a header
+    Csv,
+}
+
+impl ExportFormat {
+    /// How the names of such files end.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+/// `qserv export`.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// The table, with its database: DB.TABLE
+    #[arg(value_name = "DB.TABLE", value_parser = parse_table, required_unless_present = "query", conflicts_with = "query")]
+    pub table: Option<TableName>,
+    /// A query in ADQL, instead of a table
+    #[arg(long, value_name = "ADQL")]
+    pub query: Option<String>,
+    /// The folder of the files; one that holds the beginning of the same export is gone on with
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Format of the files
+    #[arg(long, default_value = "parquet")]
+    pub format: ExportFormat,
+    /// Parts that are read at once
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub parallel: std::num::NonZeroUsize,
+    /// The czar's address of Arrow Flight SQL [setting: client.flight]
+    #[arg(long, value_name = "URL")]
+    pub flight: Option<String>,
+}
+
 /// `qserv adql`.
 #[derive(Debug, Subcommand)]
 pub enum AdqlCommand {
@@ -352,6 +402,9 @@ impl Arguments {
             | Command::Load(LoadArguments { server, .. })
             | Command::Query(QueryArguments { server, .. }) => {
                 vec![Override::given("--server", "client.server", server.url.clone())]
+            }
+            Command::Export(export) => {
+                vec![Override::given("--flight", "client.flight", export.flight.clone())]
             }
             Command::Adql(_) => Vec::new(),
         };
@@ -417,6 +470,7 @@ mod tests {
         ] {
             assert_eq!(keys(line)[0].0, "client.server");
         }
+        assert_eq!(keys(&["export", "d.t", "--to", "x", "--flight", "grpc://x"])[0].0, "client.flight");
     }
 
     #[test]
@@ -444,6 +498,14 @@ mod tests {
             assert_eq!(overrides.len(), line.iter().filter(|word| word.starts_with("--")).count());
             crate::settings::Layers { overrides, ..Default::default() }.read().unwrap();
         }
+    }
+
+    #[test]
+    fn export_reads_its_options() {
+        let line = ["export", "--query", "SELECT 1", "--to", "x", "--format", "csv", "--parallel", "2"];
+        let Command::Export(export) = parse(&line).unwrap().command else { unreachable!() };
+        assert_eq!((export.query.as_deref(), export.table), (Some("SELECT 1"), None));
+        assert_eq!((export.format, export.parallel.get()), (ExportFormat::Csv, 2));
     }
 
     #[test]
@@ -479,6 +541,9 @@ mod tests {
             &["demo", "--objects", "0"],
             &["up", "--workers", "0"],
             &["query"],
+            &["export", "--to", "x"],
+            &["export", "d.t", "--query", "SELECT 1", "--to", "x"],
+            &["export", "d.t", "--to", "x", "--parallel", "0"],
             &["frobnicate"],
         ] {
             assert!(parse(line).is_err(), "{line:?}");

@@ -49,6 +49,7 @@ async fn run_command(command: &Command, settings: &Settings) -> Result<()> {
         Command::Worker(_) => Box::pin(commands::serve::worker(settings)).await,
         Command::Database(command) => commands::database::run(command, settings).await,
         Command::Load(arguments) => commands::load::run(arguments, settings).await,
+        Command::Export(arguments) => Box::pin(commands::export::run(arguments, settings)).await,
         Command::Query(arguments) => commands::query::run(arguments, settings).await,
         Command::Adql(command) => commands::adql::run(command),
     }

@@ -43,6 +43,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often a Flight client is asked whether it is there, and how long its answer may take.
 const FLIGHT_PROBE: Duration = Duration::from_secs(5);
 
+/// The folder of tables that Flight's clients bring along, below the czar's own.
+const FLIGHT_UPLOADS: &str = "flight-uploads";
+
 /// How often to look for loads that nobody ends and files that nothing names: neither is urgent.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -160,7 +163,7 @@ impl Server {
             clock: Arc::clone(&clock),
             settings: query_settings(settings),
         }));
-        let flight = flight(settings, &czar, parts, Arc::clone(&clock))?;
+        let flight = flight(settings, shape.data_dir, &czar, parts, Arc::clone(&clock))?;
         let ingest_settings = qserv_ingest::Settings {
             replication: shape.replication,
             scratch: shape.data_dir.join(&settings.ingest.scratch),
@@ -318,11 +321,18 @@ fn ticket_key(secret: Option<&str>) -> Result<(TicketKey, bool)> {
     }
 }
 
-fn flight(settings: &Settings, czar: &Arc<Czar>, parts: Arc<PartRunner>, clock: SharedClock) -> Result<FlightSql> {
+fn flight(
+    settings: &Settings,
+    data_dir: &Path,
+    czar: &Arc<Czar>,
+    parts: Arc<PartRunner>,
+    clock: SharedClock,
+) -> Result<FlightSql> {
     let (key, is_shared) = ticket_key(settings.czar.secret.as_deref())?;
     let bulk = BulkCzar::new(Arc::clone(czar), settings.flight.from_workers && is_shared);
     let queries = Arc::clone(czar) as Arc<dyn QueryService>;
-    let parts = qserv_flight::Parts { queries, bulk: Arc::new(bulk), parts, key, clock };
+    let uploads = data_dir.join(FLIGHT_UPLOADS);
+    let parts = qserv_flight::Parts { queries, bulk: Arc::new(bulk), parts, key, uploads, clock };
     Ok(FlightSql::new(parts, settings.flight.clone()))
 }
 

@@ -256,7 +256,7 @@ impl Bar {
     }
 }
 
-fn rate(rows: u64, began: Instant) -> String {
+pub(super) fn rate(rows: u64, began: Instant) -> String {
     let per_second = rows as f64 / began.elapsed().as_secs_f64().max(1e-3);
     format!("{}  {} rows/s", counted(rows, "row"), grouped(per_second as u64))
 }

@@ -71,6 +71,8 @@ pub enum LogFormat {
 pub struct Client {
     /// The czar's address.
     pub server: String,
+    /// The czar's address of Arrow Flight SQL.
+    pub flight: String,
 }
 
 /// See [`Settings::czar`].
@@ -151,7 +153,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             log: Log { filter: "warn".to_owned(), format: LogFormat::Text },
-            client: Client { server: "http://127.0.0.1:8080".to_owned() },
+            client: Client { server: "http://127.0.0.1:8080".to_owned(), flight: "grpc://127.0.0.1:8815".to_owned() },
             czar: Czar::default(),
             query: Query::default(),
             // Below the czar's own folder.
