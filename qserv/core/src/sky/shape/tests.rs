@@ -137,7 +137,10 @@ proptest! {
     fn centroids_of_maps_are_near_those_of_their_circles((lon, lat) in positions(), radius in 0.5..40.0) {
         let region = Region::from(Cone::new(lon, lat, radius).unwrap());
         let center = Moc::of_region(8, &region).map(|map| Region::from(map).centroid().unwrap()).unwrap();
-        prop_assert!(separation_deg(lon, lat, center.lon_deg(), center.lat_deg()) < 0.1);
+        // All cells that touch the circle are in, so that one side of it may be wider than the other, but by less than a cell.
+        let cell_deg = 58.6 / f64::from(1_u32 << 8);
+        let off = separation_deg(lon, lat, center.lon_deg(), center.lat_deg());
+        prop_assert!(off < cell_deg, "{off}");
     }
 }
 
