@@ -9,10 +9,10 @@
 //! 1. When a plan is about to run where its rows are, on a worker or embedded in the czar, [`share_columns`] puts a
 //!    [`SharedScan`] in the place of the source of each Parquet scan that it understands. It is no node of its own: plans look the same
 //!    with and without it, to people and to datafusion-distributed.
-//! 2. `stream` goes through the files of a partition. A [`segment`] knows a file's footer and its statistics, with which row groups are
+//! 2. `stream` goes through the files of a partition. A `segment` knows a file's footer and its statistics, with which row groups are
 //!    skipped.
-//! 3. The columns that the filter reads are taken from the cache, or decoded into it ([`columns`]).
-//! 4. [`filter`] evaluates the filter piece by piece, the cheapest condition first; [`bounds`] spares it pieces whose least and greatest
+//! 3. The columns that the filter reads are taken from the cache, or decoded into it (`columns`).
+//! 4. `filter` evaluates the filter piece by piece, the cheapest condition first; `bounds` spares it pieces whose least and greatest
 //!    values decide.
 //! 5. Only of row groups that have such rows are the other columns taken, and only of pieces that have any is something copied.
 //!
