@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Subquery};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion_distributed::{ChannelResolver, DistributedExt};
+use datafusion_distributed::{ChannelResolver, DistributedExec, DistributedExt};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use qserv_core::catalog::{Snapshot, SnapshotId};
@@ -24,6 +24,7 @@ use qserv_engine::explain::explain;
 use qserv_engine::parts::{PlanPart, split};
 use qserv_engine::placement::{LiveWorker, MAX_GROUPS};
 use qserv_engine::restrict::{Overlap, Restricted, Surroundings, restrict};
+use qserv_engine::scan::{ColumnCache, share_columns};
 use qserv_engine::session;
 use qserv_engine::spatial::{is_exposed_overlap, replace_nested_loops};
 use qserv_engine::subqueries::join_subqueries;
@@ -45,6 +46,7 @@ pub(crate) struct Planner {
     channels: Arc<dyn ChannelResolver + Send + Sync>,
     reader: Arc<dyn ObjectStore>,
     key_cache: Arc<KeyIndexCache>,
+    columns: Arc<ColumnCache>,
     /// What was made of the newest snapshot: making it costs more than most look-ups.
     prepared: Arc<Mutex<Option<Arc<Prepared>>>>,
 }
@@ -109,8 +111,9 @@ impl Planner {
         channels: Arc<dyn ChannelResolver + Send + Sync>,
         reader: Arc<dyn ObjectStore>,
         key_cache: Arc<KeyIndexCache>,
+        columns: Arc<ColumnCache>,
     ) -> Self {
-        Self { runtime, channels, reader, key_cache, prepared: Arc::default() }
+        Self { runtime, channels, reader, key_cache, columns, prepared: Arc::default() }
     }
 
     /// What is needed to plan over a snapshot; made once a snapshot.
@@ -282,6 +285,8 @@ impl Planner {
         let state = builder.build();
         let plan = state.query_planner().create_physical_plan(&restricted.plan, &state).await?;
         let plan = replace_nested_loops(plan)?;
+        // What runs here shares its columns here; workers see to what they run.
+        let plan = if plan.is::<DistributedExec>() { plan } else { share_columns(plan, &self.columns)? };
         Ok((restricted, state, plan))
     }
 

@@ -5,13 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::datasource::physical_plan::FileScanConfig;
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_distributed::{ChannelResolver, DistributedExec, DistributedExt};
 use qserv_core::query::QueryProgress;
 use qserv_engine::cluster::{ChunkCounter, CountedChannels, SweepAfter, Sweeper};
+use qserv_engine::scan::files_of;
 
 use crate::planner::Planned;
 
@@ -69,9 +68,7 @@ impl Follower {
     fn look(&self, plan: &Arc<dyn ExecutionPlan>) {
         let (mut files, mut read) = (0_u64, 0_u64);
         let _ = plan.apply(|node| {
-            if let Some(scan) = node.downcast_ref::<DataSourceExec>()
-                && let Some(config) = scan.data_source().downcast_ref::<FileScanConfig>()
-            {
+            if let Some(config) = files_of(node) {
                 files += config.file_groups.iter().map(|group| group.len() as u64).sum::<u64>();
                 let processed = node.metrics().and_then(|metrics| metrics.sum_by_name("files_processed"));
                 read += processed.map_or(0, |count| count.as_usize() as u64);

@@ -23,6 +23,7 @@ use qserv_engine::cluster::{Peers, Sweeper};
 use qserv_engine::error::from_datafusion;
 use qserv_engine::parts::PlanPart;
 use qserv_engine::placement::LiveWorker;
+use qserv_engine::scan::ColumnCache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -50,6 +51,8 @@ pub struct Parts {
     pub channels: Arc<dyn ChannelResolver + Send + Sync>,
     /// Memory and caches.
     pub runtime: Arc<RuntimeEnv>,
+    /// Decoded columns of what is read in this process.
+    pub columns: Arc<ColumnCache>,
     /// Decoded pieces of key indexes.
     pub key_cache: Arc<KeyIndexCache>,
     /// The time.
@@ -77,7 +80,7 @@ impl Czar {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let channels = Arc::clone(&parts.channels);
-        let planner = Planner::new(parts.runtime, parts.channels, parts.store.reader(), parts.key_cache);
+        let planner = Planner::new(parts.runtime, parts.channels, parts.store.reader(), parts.key_cache, parts.columns);
         let shared = (parts.catalog.clone(), parts.store, parts.clock);
         let uploads = Uploads::new(shared, parts.settings.timeout, parts.settings.max_upload_bytes);
         Self {

@@ -13,6 +13,7 @@ use qserv_core::clock::SharedClock;
 use qserv_core::store::SegmentStore;
 use qserv_core::{Error, Result};
 use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
+use qserv_engine::scan::ColumnCache;
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::{ClusterStore, LocalStore};
 use url::Url;
@@ -84,8 +85,9 @@ impl WorkerNode {
         let limits = EngineLimits {
             query_memory_bytes: settings.query_memory_bytes,
             metadata_cache_bytes: settings.metadata_cache_bytes,
+            column_cache_bytes: settings.column_cache_bytes,
         };
-        let session = WorkerSession::new(Arc::new(self.channels.clone()));
+        let session = WorkerSession::new(Arc::new(self.channels.clone()), ColumnCache::new(limits.column_cache_bytes));
         Ok((Arc::new(session), runtime(limits, self.segments.reader())?))
     }
 }

@@ -27,6 +27,8 @@ pub struct WorkerSettings {
     pub query_memory_bytes: usize,
     /// Memory for cached Parquet footers, in bytes.
     pub metadata_cache_bytes: usize,
+    /// Memory for decoded columns that queries share, in bytes; 0: none.
+    pub column_cache_bytes: usize,
     /// Largest segment that is taken, in bytes.
     pub max_segment_bytes: u64,
     /// Most connections at once; further ones wait. A czar and each other worker use a few.
@@ -55,6 +57,7 @@ impl Default for WorkerSettings {
             secret: None,
             query_memory_bytes: limits.query_memory_bytes,
             metadata_cache_bytes: limits.metadata_cache_bytes,
+            column_cache_bytes: limits.column_cache_bytes,
             max_segment_bytes: 8 << 30,
             max_connections: 4096,
             max_requests_per_connection: 65_536,

@@ -23,6 +23,7 @@ use qserv_core::{Error, Result};
 use qserv_czar::{BulkCzar, Czar, Parts, QuerySettings};
 use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
 use qserv_engine::parts::PartRunner;
+use qserv_engine::scan::ColumnCache;
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::ClusterStore;
 use qserv_flight::{FlightSql, PartServer, TicketKey};
@@ -122,7 +123,9 @@ impl Server {
         let limits = EngineLimits {
             query_memory_bytes: settings.query.memory_bytes,
             metadata_cache_bytes: settings.czar.metadata_cache_bytes,
+            column_cache_bytes: settings.czar.column_cache_bytes,
         };
+        let columns = ColumnCache::new(limits.column_cache_bytes);
         let runtime = runtime(limits, store.reader())?;
 
         let mut workers = Vec::new();
@@ -135,7 +138,7 @@ impl Server {
                 peers.clone(),
                 store.clone(),
                 channels.clone(),
-                Arc::new(WorkerSession::new(Arc::new(channels.clone()))),
+                Arc::new(WorkerSession::new(Arc::new(channels.clone()), Arc::clone(&columns))),
                 Arc::clone(&runtime),
             );
             workers.push(Box::pin(worker).await?);
@@ -152,6 +155,7 @@ impl Server {
             peers: peers.clone(),
             channels: Arc::new(channels),
             runtime,
+            columns,
             key_cache: Arc::new(KeyIndexCache::new(settings.czar.key_cache_bytes)),
             clock: Arc::clone(&clock),
             settings: query_settings(settings),

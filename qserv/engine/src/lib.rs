@@ -9,7 +9,8 @@
 //! 3. `table::scan` makes each scan a Parquet scan whose file groups are whole chunks.
 //! 4. [`distribute::distribute`] hooks the placement into datafusion-distributed, which cuts the plan into stages.
 //! 5. [`spatial::replace_nested_loops`] puts spatial joins where rows near each other are paired.
-//! 6. Workers run their parts in sessions of [`session::WorkerSession`], reading segments through [`store`].
+//! 6. Workers run their parts in sessions of [`session::WorkerSession`], reading segments through [`store`], and their columns by way
+//!    of the cache that all queries of a process share ([`scan`]).
 //! 7. For answers in bulk [`parts::split`] cuts a plan that needs no merge into parts instead, and [`parts::PartRunner`] runs one.
 //! 8. What goes wrong anywhere comes back through [`error::from_datafusion`] as one of our errors.
 //!
@@ -22,6 +23,7 @@ pub mod explain;
 pub mod parts;
 pub mod placement;
 pub mod restrict;
+pub mod scan;
 pub mod session;
 pub mod spatial;
 pub mod store;

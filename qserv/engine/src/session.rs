@@ -12,12 +12,16 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
-use datafusion_distributed::{ChannelResolver, DistributedExt, WorkerQueryContext, WorkerSessionBuilder};
+use datafusion_distributed::{
+    ChannelResolver, DistributedExt, WorkerPlanRewriteEvent, WorkerPlanRewriteEventResponse, WorkerQueryContext,
+    WorkerSessionBuilder,
+};
 use object_store::ObjectStore;
 use qserv_core::store::SEGMENT_STORE_URL;
 
 use crate::distribute::{JoinWithinChunks, KeepKeysTogether};
 use crate::error::from_datafusion;
+use crate::scan::{ColumnCache, share_columns};
 use crate::spatial::{CheckOverlap, JoinWithOverlap, SpatialJoinCodec};
 use crate::yielding::YieldInJoins;
 
@@ -31,12 +35,14 @@ pub struct EngineLimits {
     pub query_memory_bytes: usize,
     /// Memory for cached Parquet footers and page indexes, in bytes: a look-up that finds its footers cached reads pages only.
     pub metadata_cache_bytes: usize,
+    /// Memory for decoded columns that queries share, in bytes; 0 for none. See [`ColumnCache`].
+    pub column_cache_bytes: usize,
 }
 
 impl Default for EngineLimits {
-    /// 4 GiB for queries and 512 MiB for footers, a fit for a machine of 8 GiB and more.
+    /// 4 GiB for queries, 2 GiB for columns and 512 MiB for footers, a fit for a machine of 8 GiB and more.
     fn default() -> Self {
-        Self { query_memory_bytes: 4 << 30, metadata_cache_bytes: 512 << 20 }
+        Self { query_memory_bytes: 4 << 30, metadata_cache_bytes: 512 << 20, column_cache_bytes: 2 << 30 }
     }
 }
 
@@ -121,24 +127,30 @@ impl AddFunctions for SessionStateBuilder {
 #[derive(Clone)]
 pub struct WorkerSession {
     channels: Arc<dyn ChannelResolver + Send + Sync>,
+    columns: Arc<ColumnCache>,
 }
 
 impl WorkerSession {
-    /// Sessions that reach other workers by these channels.
+    /// Sessions that reach other workers by these channels, and share decoded columns.
     #[must_use]
-    pub fn new(channels: Arc<dyn ChannelResolver + Send + Sync>) -> Self {
-        Self { channels }
+    pub fn new(channels: Arc<dyn ChannelResolver + Send + Sync>, columns: Arc<ColumnCache>) -> Self {
+        Self { channels, columns }
     }
 }
 
 #[async_trait]
 impl WorkerSessionBuilder for WorkerSession {
     async fn build_session_state(&self, context: WorkerQueryContext) -> Result<SessionState> {
+        let columns = Arc::clone(&self.columns);
+        let share = move |event: WorkerPlanRewriteEvent<'_>| {
+            share_columns(event.plan, &columns).map(WorkerPlanRewriteEventResponse::new)
+        };
         Ok(context
             .builder
             .with_functions_added()
             .with_distributed_channel_resolver(Arc::clone(&self.channels))
             .with_distributed_user_codec(SpatialJoinCodec)
+            .with_distributed_worker_plan_rewrite_handler(share)
             .build())
     }
 }

@@ -14,6 +14,7 @@ use qserv_core::store::{SEGMENT_STORE_URL, SegmentStore};
 use qserv_core::{ErrorKind, Result};
 use qserv_engine::cluster::Secret;
 use qserv_engine::error::from_datafusion;
+use qserv_engine::scan::ColumnCache;
 use qserv_engine::session::{EngineLimits, WorkerSession, builder, runtime};
 use qserv_worker::EmbeddedWorker;
 
@@ -59,7 +60,7 @@ async fn load(czar: &CzarSide, workers: &[&str]) {
 }
 
 fn limits() -> EngineLimits {
-    EngineLimits { query_memory_bytes: 256 << 20, metadata_cache_bytes: 16 << 20 }
+    EngineLimits { query_memory_bytes: 256 << 20, metadata_cache_bytes: 16 << 20, column_cache_bytes: 16 << 20 }
 }
 
 fn czar_runtime(czar: &CzarSide) -> Arc<RuntimeEnv> {
@@ -168,7 +169,10 @@ async fn queries_run_on_workers_of_this_process() {
     let runtime = czar_runtime(&czar);
     let mut workers = Vec::new();
     for name in ["w1", "w2", "w3"] {
-        let session = Arc::new(WorkerSession::new(Arc::new(czar.channels.clone())));
+        let session = Arc::new(WorkerSession::new(
+            Arc::new(czar.channels.clone()),
+            ColumnCache::new(limits().column_cache_bytes),
+        ));
         let worker = EmbeddedWorker::start(
             folder.path().join(name),
             Some(name.to_owned()),

@@ -91,6 +91,8 @@ pub struct Czar {
     pub client_timeout_s: u64,
     /// Memory for cached Parquet footers, in bytes.
     pub metadata_cache_bytes: usize,
+    /// Memory for decoded columns that queries share, in bytes; 0: none.
+    pub column_cache_bytes: usize,
     /// Memory for decoded pieces of key indexes, in bytes.
     pub key_cache_bytes: usize,
     /// How the czar keeps count of its workers.
@@ -181,6 +183,7 @@ impl Default for Czar {
             drain_ms: 5_000,
             client_timeout_s: 300,
             metadata_cache_bytes: EngineLimits::default().metadata_cache_bytes,
+            column_cache_bytes: EngineLimits::default().column_cache_bytes,
             key_cache_bytes: 256 << 20,
             membership: MembershipSettings::default(),
             store: StoreSettings::default(),

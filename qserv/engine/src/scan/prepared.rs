@@ -1,0 +1,125 @@
+//! What a scan wants of files of one schema.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::common::Result;
+use datafusion::datasource::physical_plan::ParquetSource;
+use datafusion::datasource::physical_plan::parquet::PagePruningAccessPlanFilter;
+use datafusion::datasource::physical_plan::parquet::apply_file_schema_type_coercions;
+use datafusion::datasource::physical_plan::{FileScanConfig, FileSource};
+use datafusion::physical_expr::projection::Projector;
+use datafusion::physical_expr::utils::reassign_expr_columns;
+use datafusion::physical_expr::{PhysicalExpr, PhysicalExprSimplifier};
+use datafusion::physical_expr_adapter::DefaultPhysicalExprAdapterFactory;
+use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
+
+use super::filter::Filter;
+
+/// What a scan wants of files of one schema.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The files' columns.
+    pub(super) schema: SchemaRef,
+    pub(super) filter: Option<Filter>,
+    /// The filter as one condition, which row groups are skipped by.
+    predicate: Option<Arc<dyn PhysicalExpr>>,
+    longest_list: usize,
+    pruning: Option<Arc<PruningPredicate>>,
+    pub(super) projection: Projection,
+}
+
+/// What is handed out.
+#[derive(Debug)]
+pub(super) struct Projection {
+    /// The columns that are read for it, by their place among the file's.
+    pub(super) columns: Vec<usize>,
+    read: SchemaRef,
+    projector: Projector,
+    output: SchemaRef,
+}
+
+impl Prepared {
+    /// What a scan wants of files of this schema; `None` if DataFusion must read them, for it converts their types while it decodes.
+    pub(super) fn new(scan: &FileScanConfig, source: &ParquetSource, schema: &SchemaRef) -> Result<Option<Self>> {
+        let table = source.table_schema();
+        let declared = table.file_schema();
+        if apply_file_schema_type_coercions(declared, schema).is_some_and(|coerced| coerced.fields() != schema.fields())
+        {
+            return Ok(None);
+        }
+        let factory = scan.expr_adapter_factory.clone().unwrap_or_else(|| Arc::new(DefaultPhysicalExprAdapterFactory));
+        let adapter = factory.create(Arc::clone(declared), Arc::clone(schema))?;
+        let simplifier = PhysicalExprSimplifier::new(schema);
+        let adapted = |expression: Arc<dyn PhysicalExpr>| simplifier.simplify(adapter.rewrite(expression)?);
+
+        let predicate = source.filter().map(adapted).transpose()?;
+        let filter = predicate.as_ref().map(|predicate| Filter::new(predicate, schema)).transpose()?;
+        let Some(wanted) = source.projection() else { return Ok(None) };
+        let output = Arc::new(wanted.project_schema(table.table_schema())?);
+        let wanted = wanted.clone().try_map_exprs(adapted)?;
+        let columns = wanted.column_indices();
+        let read = Arc::new(schema.project(&columns)?);
+        let projector =
+            wanted.try_map_exprs(|expression| reassign_expr_columns(expression, &read))?.make_projector(&read)?;
+        let mut prepared = Self {
+            schema: Arc::clone(schema),
+            filter,
+            predicate,
+            longest_list: source.max_in_list_size(),
+            pruning: None,
+            projection: Projection { columns, read, projector, output },
+        };
+        prepared.prepare_pruning();
+        Ok(Some(prepared))
+    }
+
+    /// Takes up what has changed of the filter. Whether anything has.
+    pub(super) fn refresh(&mut self) -> Result<bool> {
+        let Some(filter) = &mut self.filter else { return Ok(false) };
+        let has_changed = filter.refresh(false)?;
+        if has_changed {
+            self.prepare_pruning();
+        }
+        Ok(has_changed)
+    }
+
+    fn prepare_pruning(&mut self) {
+        self.pruning = self.predicate.as_ref().and_then(|predicate| {
+            PruningPredicateBuilder::new()
+                .with_file_schema(Arc::clone(&self.schema))
+                .with_max_in_list_size(self.longest_list)
+                .build(Arc::clone(predicate))
+        });
+    }
+
+    /// The condition by which row groups are skipped, if there is one.
+    pub(super) fn pruning(&self) -> Option<&Arc<PruningPredicate>> {
+        self.pruning.as_ref()
+    }
+
+    /// The conditions by which pages are skipped, if there are any.
+    pub(super) fn page_pruning(&self) -> Option<PagePruningAccessPlanFilter> {
+        let pruning = PagePruningAccessPlanFilter::new(self.predicate.as_ref()?, Arc::clone(&self.schema));
+        (pruning.filter_number() > 0).then_some(pruning)
+    }
+}
+
+impl Projection {
+    /// The schema of what is handed out.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.output
+    }
+
+    /// Makes what is handed out of rows of the columns that are read for it.
+    pub(super) fn project(&self, arrays: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let read = RecordBatch::try_new_with_options(Arc::clone(&self.read), arrays, &options)?;
+        let (_, arrays, rows) = self.projector.project_batch(&read)?.into_parts();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        // Files may say of a column that it can be NULL, or tell other metadata, where the table does not.
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), arrays, &options)?)
+    }
+}
