@@ -100,6 +100,26 @@ impl Extent {
     }
 }
 
+impl Extent {
+    /// The extent of rows of both; unknown where one is.
+    pub(super) fn with(self, other: Self) -> Self {
+        let span = match (self.span, other.span) {
+            _ if self.nulls == self.rows => other.span,
+            _ if other.nulls == other.rows => self.span,
+            (Some(Span::Integer(least, most)), Some(Span::Integer(low, high))) => {
+                Some(Span::Integer(least.min(low), most.max(high)))
+            }
+            (Some(Span::Float(least, most)), Some(Span::Float(low, high))) => {
+                let least = if low.total_cmp(&least).is_lt() { low } else { least };
+                let most = if high.total_cmp(&most).is_gt() { high } else { most };
+                Some(Span::Float(least, most))
+            }
+            _ => None,
+        };
+        Self { rows: self.rows + other.rows, nulls: self.nulls + other.nulls, span }
+    }
+}
+
 fn ends<T: ArrowNumericType>(array: &ArrayRef) -> Option<(T::Native, T::Native)> {
     let array = array.as_primitive_opt::<T>()?;
     Some((min(array)?, max(array)?))

@@ -70,6 +70,11 @@ impl Column {
         Ok(Self { pieces, bytes })
     }
 
+    /// What lies in it; `None` if it has no rows.
+    pub(super) fn extent(&self) -> Option<Extent> {
+        self.pieces.iter().map(|piece| piece.extent).reduce(Extent::with)
+    }
+
     /// Memory that it takes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_err};
+use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CastExpr, Column as ColumnExpr, DynamicFilterTracking, InListExpr, IsNotNullExpr, IsNullExpr, Literal,
     NotExpr,
@@ -17,7 +18,7 @@ use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 use datafusion::physical_expr_common::physical_expr::{snapshot_generation, snapshot_physical_expr};
 
-use super::bounds::{Bounds, Verdict};
+use super::bounds::{Bounds, Extent, Verdict};
 use super::columns::Column;
 
 /// When fewer than one row in so many is left, what is left is copied together for the next condition.
@@ -47,6 +48,8 @@ struct Condition {
     columns: Vec<usize>,
     schema: SchemaRef,
     bounds: Bounds,
+    /// The alternatives of which one has to be true, where it is made of such: the ranges of a region are many, and a piece lies in few.
+    alternatives: Vec<(Arc<dyn PhysicalExpr>, Bounds)>,
     cost: usize,
 }
 
@@ -103,6 +106,14 @@ impl Filter {
         self.conditions.iter().flat_map(|condition| condition.columns.iter().copied())
     }
 
+    /// Whether a row group may have rows, as far as is known of what lies in its columns.
+    pub(super) fn may_have(&self, extent: &dyn Fn(usize) -> Option<Extent>) -> bool {
+        self.conditions.iter().all(|condition| {
+            let of_column = |index: usize| condition.columns.get(index).and_then(|column| extent(*column));
+            condition.bounds.judge(&of_column) != Verdict::No
+        })
+    }
+
     /// The rows of a piece for which all conditions are true; `None` if there are none. Counts pieces that needed no look.
     pub(super) fn select(
         &self,
@@ -141,18 +152,53 @@ impl Condition {
         let expression = reassign_expr_columns(Arc::clone(condition), &schema)?;
         let types = |index: usize| schema.fields().get(index).map(|field| field.data_type().clone());
         let bounds = Bounds::of(expression.as_ref(), &types);
+        let mut alternatives = Vec::new();
+        split_alternatives(&expression, &mut alternatives);
+        let alternatives: Vec<_> = alternatives
+            .into_iter()
+            .map(|alternative| {
+                let bounds = Bounds::of(alternative.as_ref(), &types);
+                (alternative, bounds)
+            })
+            .collect();
         let cost = cost(&expression, &schema);
-        Ok(Self { expression, columns, schema, bounds, cost })
+        Ok(Self { expression, columns, schema, bounds, alternatives, cost })
     }
 
     fn judge(&self, piece: usize, columns: &Columns) -> Verdict {
-        if self.bounds == Bounds::Unknown {
+        self.judge_by(&self.bounds, piece, columns)
+    }
+
+    fn judge_by(&self, bounds: &Bounds, piece: usize, columns: &Columns) -> Verdict {
+        if *bounds == Bounds::Unknown {
             return Verdict::Unknown;
         }
-        self.bounds.judge(&|index| {
+        bounds.judge(&|index| {
             let column = columns.get(*self.columns.get(index)?)?.as_ref()?;
             column.piece(piece).ok().map(|piece| piece.extent)
         })
+    }
+
+    /// For which rows of a batch, which is of a piece, the condition is true.
+    fn truth(&self, batch: &RecordBatch, piece: usize, columns: &Columns) -> Result<BooleanArray> {
+        if self.alternatives.len() < 2 {
+            return truth(&self.expression, batch);
+        }
+        let mut any: Option<BooleanArray> = None;
+        for (alternative, bounds) in &self.alternatives {
+            match self.judge_by(bounds, piece, columns) {
+                Verdict::No => {}
+                Verdict::Yes => return Ok(BooleanArray::new(BooleanBuffer::new_set(batch.num_rows()), None)),
+                Verdict::Unknown => {
+                    let truth = truth(alternative, batch)?;
+                    any = Some(match any {
+                        Some(others) => BooleanArray::new(others.values() | truth.values(), None),
+                        None => truth,
+                    });
+                }
+            }
+        }
+        Ok(any.unwrap_or_else(|| BooleanArray::new(BooleanBuffer::new_unset(batch.num_rows()), None)))
     }
 
     /// The rows of a selection for which the condition is true; `None` if there are none.
@@ -170,9 +216,7 @@ impl Condition {
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let batch =
             RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays.collect::<Result<_>>()?, &options)?;
-        let truth = self.expression.evaluate(&batch)?.into_array(count)?;
-        let Some(truth) = truth.as_boolean_opt() else { return exec_err!("a filter is not a condition") };
-        let truth = if truth.null_count() > 0 { prep_null_mask_filter(truth) } else { truth.clone() };
+        let truth = self.truth(&batch, piece, columns)?;
         let left = match (looked_at, before) {
             (Selection::Rows(rows), _) => {
                 let rows = filter(&rows, &truth)?;
@@ -190,6 +234,23 @@ impl Condition {
             Selection::Marked(_) if count == rows => Some(Selection::All),
             left => Some(left),
         })
+    }
+}
+
+/// For which rows a condition is true; for others it is false, or NULL.
+fn truth(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let truth = condition.evaluate(batch)?.into_array(batch.num_rows())?;
+    let Some(truth) = truth.as_boolean_opt() else { return exec_err!("a filter is not a condition") };
+    Ok(if truth.null_count() > 0 { prep_null_mask_filter(truth) } else { truth.clone() })
+}
+
+fn split_alternatives(condition: &Arc<dyn PhysicalExpr>, alternatives: &mut Vec<Arc<dyn PhysicalExpr>>) {
+    match condition.downcast_ref::<BinaryExpr>() {
+        Some(binary) if *binary.op() == Operator::Or => {
+            split_alternatives(binary.left(), alternatives);
+            split_alternatives(binary.right(), alternatives);
+        }
+        _ => alternatives.push(Arc::clone(condition)),
     }
 }
 

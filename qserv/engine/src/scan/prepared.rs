@@ -11,12 +11,13 @@ use datafusion::datasource::physical_plan::parquet::PagePruningAccessPlanFilter;
 use datafusion::datasource::physical_plan::parquet::apply_file_schema_type_coercions;
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource};
 use datafusion::physical_expr::projection::Projector;
-use datafusion::physical_expr::utils::reassign_expr_columns;
-use datafusion::physical_expr::{PhysicalExpr, PhysicalExprSimplifier};
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::{PhysicalExpr, PhysicalExprSimplifier, conjunction_opt, split_conjunction};
 use datafusion::physical_expr_adapter::DefaultPhysicalExprAdapterFactory;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 
 use super::filter::Filter;
+use super::segment::has_whole_statistics;
 
 /// What a scan wants of files of one schema.
 #[derive(Debug)]
@@ -102,7 +103,13 @@ impl Prepared {
 
     /// The conditions by which pages are skipped, if there are any.
     pub(super) fn page_pruning(&self) -> Option<PagePruningAccessPlanFilter> {
-        let pruning = PagePruningAccessPlanFilter::new(self.predicate.as_ref()?, Arc::clone(&self.schema));
+        let by_pages = |condition: &&Arc<dyn PhysicalExpr>| {
+            let columns = collect_columns(condition);
+            let types = columns.iter().filter_map(|column| self.schema.fields().get(column.index()));
+            types.map(|field| field.data_type()).all(has_whole_statistics)
+        };
+        let conditions = split_conjunction(self.predicate.as_ref()?).into_iter().filter(by_pages).cloned();
+        let pruning = PagePruningAccessPlanFilter::new(&conjunction_opt(conditions)?, Arc::clone(&self.schema));
         (pruning.filter_number() > 0).then_some(pruning)
     }
 }

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, Result, ScalarValue};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+
+use super::bounds::Extent;
 
 /// A file that scans share.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(super) struct Segment {
     statistics: Vec<OnceLock<Option<Statistics>>>,
     /// How often a column of a row group was wanted and not cached, column by column of the first row group, then of the next.
     asked: Vec<AtomicU8>,
+    /// What was found in columns of row groups when they were decoded, in the same order. It is kept when they are not.
+    found: Vec<OnceLock<Extent>>,
     bytes: usize,
 }
 
@@ -46,8 +50,10 @@ impl Segment {
         let statistics = (0..columns).map(|_| OnceLock::new()).collect();
         let asked = (0..columns * row_groups.len()).map(|_| AtomicU8::new(0)).collect();
         // Statistics as arrays take about as much again as in the footer.
-        let bytes = 2 * metadata.metadata().memory_size() + columns * (row_groups.len() + 64);
-        Ok(Self { id, metadata, row_counts, statistics, asked, bytes })
+        let found: Vec<OnceLock<Extent>> = (0..columns * row_groups.len()).map(|_| OnceLock::new()).collect();
+        let bytes =
+            2 * metadata.metadata().memory_size() + size_of_val(found.as_slice()) + columns * (row_groups.len() + 64);
+        Ok(Self { id, metadata, row_counts, statistics, asked, found, bytes })
     }
 
     /// Memory that it takes.
@@ -82,6 +88,18 @@ impl Segment {
         is_first
     }
 
+    /// Remembers what lies in a column of a row group.
+    pub(super) fn learn(&self, row_group: usize, column: usize, extent: Extent) {
+        if let Some(found) = self.found.get(row_group * self.statistics.len() + column) {
+            let _ = found.set(extent);
+        }
+    }
+
+    /// What lies in a column of a row group, if it was ever decoded.
+    pub(super) fn extent(&self, row_group: usize, column: usize) -> Option<Extent> {
+        self.found.get(row_group * self.statistics.len() + column)?.get().copied()
+    }
+
     /// Bytes that columns of a row group take about when they are decoded.
     pub(super) fn decoded_bytes(&self, row_group: usize, columns: impl IntoIterator<Item = usize>) -> u64 {
         let Some(group) = self.footer().row_groups().get(row_group) else { return 0 };
@@ -105,6 +123,9 @@ impl Segment {
 
     fn statistics(&self, column: &Column) -> Option<&Statistics> {
         let index = self.schema().index_of(column.name()).ok()?;
+        if !has_whole_statistics(self.schema().field(index).data_type()) {
+            return None;
+        }
         self.statistics.get(index)?.get_or_init(|| self.convert(column.name())).as_ref()
     }
 
@@ -119,6 +140,12 @@ impl Segment {
             nulls: Arc::new(converter.with_missing_null_counts_as_zero(false).row_group_null_counts(groups).ok()?),
         })
     }
+}
+
+/// Whether Parquet's least and greatest values bound all values of a type. They leave NaN out, which is greater than all numbers, or
+/// less than all with its sign set: a row group may have rows that its statistics deny.
+pub(super) fn has_whole_statistics(datatype: &DataType) -> bool {
+    !datatype.is_floating() && !datatype.is_nested()
 }
 
 impl PruningStatistics for Segment {

@@ -30,7 +30,7 @@ const OF_FILES: [&str; 2] = ["input_file_name", "file_row_index"];
 /// It stands where the [`FileScanConfig`] of the same files would, and says of itself what that does.
 #[derive(Debug, Clone)]
 pub struct SharedScan {
-    files: FileScanConfig,
+    files: Arc<FileScanConfig>,
     cache: Arc<ColumnCache>,
 }
 
@@ -67,9 +67,8 @@ impl SharedScan {
             expression.exists(call).unwrap_or(true)
         };
         let is_of_files = source.projection()?.iter().any(|projected| calls_file(&projected.expr));
-        let is_understood =
-            filters && is_plain && !has_order && !is_of_files && options.coerce_int96.is_none() && options.pruning;
-        is_understood.then(|| Self { files: files.clone(), cache: Arc::clone(cache) })
+        let is_understood = filters && is_plain && !has_order && !is_of_files && options.coerce_int96.is_none();
+        is_understood.then(|| Self { files: Arc::new(files.clone()), cache: Arc::clone(cache) })
     }
 
     /// The files that it reads, and what of them.

@@ -12,7 +12,9 @@ use datafusion::datasource::physical_plan::parquet::{
     DefaultParquetFileReaderFactory, ParquetAccessPlan, ParquetFileMetrics, ParquetFileReaderFactory,
     ParquetRowSelection, RowGroupAccess,
 };
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileSource, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
+};
 use datafusion::datasource::source::DataSource;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder};
@@ -37,7 +39,7 @@ const PAGE_ROWS: usize = if cfg!(test) { 16 } else { 4096 };
 
 /// Reads one partition of a scan.
 pub(super) fn read(
-    files: &FileScanConfig,
+    files: &Arc<FileScanConfig>,
     cache: &Arc<ColumnCache>,
     unopened: Arc<Unopened>,
     partition: usize,
@@ -60,7 +62,7 @@ pub(super) fn read(
     let metrics_set = source.metrics().clone();
     let metrics = Metrics::new(&metrics_set, partition);
     let partition = Partition {
-        files: files.clone(),
+        files: Arc::clone(files),
         source,
         reading: Reading { readers, cache: Arc::clone(cache), partition, counts: Counts::new(&metrics_set, partition) },
         unopened,
@@ -82,7 +84,7 @@ pub(super) fn read(
 
 /// A partition while it is read.
 struct Partition {
-    files: FileScanConfig,
+    files: Arc<FileScanConfig>,
     source: ParquetSource,
     reading: Reading,
     unopened: Arc<Unopened>,
@@ -202,6 +204,9 @@ impl Reading {
         self.counts.misses.add(missing.len());
         for (column, decoded) in missing.into_iter().zip(decoded) {
             self.counts.bytes_scanned.add(segment.stored_bytes(row_group, column));
+            if let Some(extent) = decoded.extent() {
+                segment.learn(row_group, column, extent);
+            }
             if let Some(place) = columns.get_mut(column) {
                 *place = Some(decoded);
             }
@@ -339,18 +344,29 @@ impl Partition {
             return Ok(());
         }
 
+        let is_denied = prepared
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !filter.may_have(&|column| segment.extent(row_group, column)));
+        if is_denied {
+            self.metrics.row_groups_skipped.add(1);
+            return Ok(());
+        }
+
         let filtering: Vec<usize> = prepared.filter.iter().flat_map(|filter| filter.columns()).collect();
         let wanted = prepared.projection.columns.clone();
         let mut columns: Vec<Option<Arc<Column>>> = vec![None; segment.schema().fields().len()];
         let missing =
             self.reading.take_cached(&segment, row_group, filtering.iter().chain(&wanted), &mut columns).await;
         if !missing.is_empty() {
-            if segment.decoded_bytes(row_group, missing.iter().copied()) > self.reading.cache.widest_row_group() {
-                self.leave(row_group, RowGroupAccess::Scan);
-                return Ok(());
-            }
+            let is_too_wide =
+                segment.decoded_bytes(row_group, missing.iter().copied()) > self.reading.cache.widest_row_group();
             match self.pages(&segment, row_group) {
                 RowGroupAccess::Skip => return Ok(()),
+                pages if is_too_wide => {
+                    self.leave(row_group, pages);
+                    return Ok(());
+                }
                 RowGroupAccess::Selection(pages)
                     if pages.row_count() * SELECTIVE <= rows && segment.ask(row_group, missing.iter().copied()) =>
                 {
@@ -468,12 +484,19 @@ impl Partition {
     }
 
     fn open_itself_whole(&self, file: &PartitionedFile) -> Result<SendableRecordBatchStream> {
-        let mut files = self.files.clone();
+        // What can be skipped has been; by statistics alone rows with NaN would be lost.
+        let mut options = self.source.table_parquet_options().clone();
+        (options.global.pruning, options.global.enable_page_index) = (false, false);
+        let source = Arc::new(self.source.clone().with_table_parquet_options(options));
         // In the place of this partition, so that it counts in its metrics.
-        files.file_groups = vec![FileGroup::default(); self.reading.partition];
-        files.file_groups.push(FileGroup::new(vec![file.clone()]));
-        files.output_partitioning = None;
-        files.limit = files.limit.map(|_| self.left);
+        let mut groups = vec![FileGroup::default(); self.reading.partition];
+        groups.push(FileGroup::new(vec![file.clone()]));
+        let files = FileScanConfigBuilder::new(self.files.object_store_url.clone(), source)
+            .with_file_groups(groups)
+            .with_batch_size(self.files.batch_size)
+            .with_expr_adapter(self.files.expr_adapter_factory.clone())
+            .with_limit(self.files.limit.map(|_| self.left))
+            .build();
         files.open(self.reading.partition, Arc::clone(&self.context))
     }
 }
