@@ -1,13 +1,14 @@
 //! What the least and greatest value of a piece say about a condition, without looking at its rows.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::kernels::cmp;
 use arrow::compute::{max, min};
 use arrow::datatypes::{
     ArrowNumericType, DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use datafusion::common::ScalarValue;
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, Literal};
@@ -70,8 +71,12 @@ pub(super) enum Bounds {
 }
 
 /// What a column is compared with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Comparand(Value);
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Comparand {
+    value: Value,
+    /// The same, in the column's type.
+    literal: ScalarValue,
+}
 
 impl Extent {
     /// The extent of an array.
@@ -190,7 +195,7 @@ impl Bounds {
             Self::IsNull { column } => extent(*column).map_or(Verdict::Unknown, |extent| extent.is_null()),
             Self::IsNotNull { column } => extent(*column).map_or(Verdict::Unknown, |extent| extent.is_null().negated()),
             Self::Compare { column, operator, value } => {
-                extent(*column).map_or(Verdict::Unknown, |extent| extent.compared(*operator, value.0))
+                extent(*column).map_or(Verdict::Unknown, |extent| extent.compared(*operator, value.value))
             }
             Self::All(conditions) => {
                 let mut verdict = Verdict::Yes;
@@ -239,9 +244,44 @@ fn compare(
         // Nothing compares with NULL.
         return Bounds::Always(false);
     }
-    match Value::of(literal.value()) {
-        Some(value) => Bounds::Compare { column: column.index(), operator, value: Comparand(value) },
+    let Some(literal) = in_total_order(literal.value().clone(), operator) else { return Bounds::Unknown };
+    match Value::of(&literal) {
+        Some(value) => Bounds::Compare { column: column.index(), operator, value: Comparand { value, literal } },
         None => Bounds::Unknown,
+    }
+}
+
+/// A number as it has to be compared with in the total order of floating-point numbers, where -0 is less than 0: SQL's two zeros are
+/// equal. `None` where one comparison does not do.
+fn in_total_order(literal: ScalarValue, operator: Operator) -> Option<ScalarValue> {
+    let zero = |zero: f64| match operator {
+        Operator::Gt | Operator::LtEq => Some(zero.abs()),
+        Operator::Lt | Operator::GtEq => Some(-zero.abs()),
+        _ => None,
+    };
+    match literal {
+        ScalarValue::Float64(Some(value)) if value == 0.0 => Some(ScalarValue::Float64(Some(zero(value)?))),
+        ScalarValue::Float32(Some(value)) if value == 0.0 => {
+            Some(ScalarValue::Float32(Some(zero(f64::from(value))? as f32)))
+        }
+        literal => Some(literal),
+    }
+}
+
+impl Comparand {
+    /// The rows of an array for which the comparison is true, by Arrow's kernels: without the copies that DataFusion makes to put one
+    /// zero in the place of the other.
+    pub(super) fn compare(&self, array: &ArrayRef, operator: Operator) -> Result<BooleanArray> {
+        let value = self.literal.to_scalar()?;
+        let compare = match operator {
+            Operator::Eq => cmp::eq,
+            Operator::Lt => cmp::lt,
+            Operator::LtEq => cmp::lt_eq,
+            Operator::Gt => cmp::gt,
+            Operator::GtEq => cmp::gt_eq,
+            _ => return internal_err!("{operator} is no comparison"),
+        };
+        Ok(compare(array, &value)?)
     }
 }
 
@@ -262,9 +302,8 @@ impl Value {
             ScalarValue::UInt16(Some(value)) => Self::Integer(i64::from(*value)),
             ScalarValue::UInt32(Some(value)) => Self::Integer(i64::from(*value)),
             ScalarValue::UInt64(Some(value)) => Self::Integer(i64::try_from(*value).ok()?),
-            // The two zeros and the NaNs are not told apart by all that compares numbers: each row is looked at.
-            ScalarValue::Float32(Some(value)) if *value != 0.0 && !value.is_nan() => Self::Float(f64::from(*value)),
-            ScalarValue::Float64(Some(value)) if *value != 0.0 && !value.is_nan() => Self::Float(*value),
+            ScalarValue::Float32(Some(value)) if !value.is_nan() => Self::Float(f64::from(*value)),
+            ScalarValue::Float64(Some(value)) if !value.is_nan() => Self::Float(*value),
             _ => return None,
         })
     }

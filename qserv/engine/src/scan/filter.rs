@@ -24,6 +24,9 @@ use super::columns::Column;
 /// When fewer than one row in so many is left, what is left is copied together for the next condition.
 const FEW: usize = 8;
 
+/// From this cost on, a condition is evaluated on the rows that are left and no others.
+const COSTLY: usize = 64;
+
 /// The columns of a row group that are there, by their place among the file's.
 pub(super) type Columns = [Option<Arc<Column>>];
 
@@ -181,6 +184,9 @@ impl Condition {
 
     /// For which rows of a batch, which is of a piece, the condition is true.
     fn truth(&self, batch: &RecordBatch, piece: usize, columns: &Columns) -> Result<BooleanArray> {
+        if let Bounds::Compare { column, operator, value } = &self.bounds {
+            return Ok(without_nulls(value.compare(batch.column(*column), *operator)?));
+        }
         if self.alternatives.len() < 2 {
             return truth(&self.expression, batch);
         }
@@ -203,9 +209,10 @@ impl Condition {
 
     /// The rows of a selection for which the condition is true; `None` if there are none.
     fn narrow(&self, selection: Selection, piece: usize, rows: usize, columns: &Columns) -> Result<Option<Selection>> {
-        // Few rows of many are copied together; of many, those that are out already cost less to look at than to leave out.
+        // Few rows of many are copied together; of many, those that are out already cost less to look at than to leave out, unless a look
+        // is costly.
         let (looked_at, before) = match selection {
-            Selection::Marked(marks) if marks.true_count() * FEW <= rows => {
+            Selection::Marked(marks) if marks.true_count() * if self.cost < COSTLY { FEW } else { 1 } <= rows => {
                 (Selection::Rows(marked_rows(&marks)), None)
             }
             Selection::Marked(marks) => (Selection::All, Some(marks)),
@@ -241,7 +248,11 @@ impl Condition {
 fn truth(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
     let truth = condition.evaluate(batch)?.into_array(batch.num_rows())?;
     let Some(truth) = truth.as_boolean_opt() else { return exec_err!("a filter is not a condition") };
-    Ok(if truth.null_count() > 0 { prep_null_mask_filter(truth) } else { truth.clone() })
+    Ok(without_nulls(truth.clone()))
+}
+
+fn without_nulls(truth: BooleanArray) -> BooleanArray {
+    if truth.null_count() > 0 { prep_null_mask_filter(&truth) } else { truth }
 }
 
 fn split_alternatives(condition: &Arc<dyn PhysicalExpr>, alternatives: &mut Vec<Arc<dyn PhysicalExpr>>) {
@@ -337,7 +348,7 @@ fn cost(condition: &Arc<dyn PhysicalExpr>, schema: &Schema) -> usize {
             8
         } else {
             // Functions, above all of angles.
-            64
+            COSTLY
         };
         Ok(TreeNodeRecursion::Continue)
     });

@@ -58,6 +58,8 @@ fn schema() -> SchemaRef {
 /// A small generator whose numbers replay.
 struct Numbers(u64);
 
+const SPECIAL: [f32; 4] = [f32::NAN, -f32::NAN, 0.0, -0.0];
+
 impl Numbers {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -94,13 +96,7 @@ fn rows(seed: u64, count: usize) -> RecordBatch {
         Arc::new(
             (0..count)
                 .map(|_| {
-                    numbers.maybe(|n| {
-                        if n % 5 == 0 {
-                            if n % 10 == 0 { f32::NAN } else { -f32::NAN }
-                        } else {
-                            (n % 100) as f32 - 50.0
-                        }
-                    })
+                    numbers.maybe(|n| if n % 5 == 0 { SPECIAL[n as usize / 5 % 4] } else { (n % 100) as f32 - 50.0 })
                 })
                 .collect::<Float32Array>(),
         ),
@@ -182,7 +178,7 @@ fn cases() -> impl Strategy<Value = Case> {
         })
 }
 
-const CONDITIONS: usize = 18;
+const CONDITIONS: usize = 22;
 
 fn condition(number: usize, value: i64) -> Expr {
     let flux = value as f64 / 10.0 - 100.0;
@@ -204,6 +200,11 @@ fn condition(number: usize, value: i64) -> Expr {
         14 => col("flux").is_not_null().and(col("visit").gt(lit((value % 25) as i32))),
         15 => col("noise").gt(lit((value % 120) as f32 - 50.0)),
         16 => col("noise").lt_eq(lit((value % 120) as f32 - 70.0)),
+        // SQL's two zeros are equal.
+        17 => col("noise").gt(lit(if value % 2 == 0 { 0.0_f32 } else { -0.0 })),
+        18 => col("noise").lt_eq(lit(if value % 2 == 0 { 0.0_f32 } else { -0.0 })),
+        19 => col("noise").gt_eq(lit(if value % 2 == 0 { 0.0_f32 } else { -0.0 })),
+        20 => col("noise").lt(lit(0.0_f32)).or(col("noise").eq(lit(0.0_f32))),
         _ => col("band").like(lit("%e%")),
     }
 }
