@@ -358,9 +358,12 @@ impl Partition {
         let mut columns: Vec<Option<Arc<Column>>> = vec![None; segment.schema().fields().len()];
         let missing =
             self.reading.take_cached(&segment, row_group, filtering.iter().chain(&wanted), &mut columns).await;
-        if !missing.is_empty() {
-            let is_too_wide =
-                segment.decoded_bytes(row_group, missing.iter().copied()) > self.reading.cache.widest_row_group();
+        let is_too_wide = |missing: &[usize]| {
+            segment.decoded_bytes(row_group, missing.iter().copied()) > self.reading.cache.widest_row_group()
+        };
+        // Where the filter's columns are there, it tells better than the page index what is wanted of the others.
+        if missing.iter().any(|column| filtering.contains(column)) {
+            let is_too_wide = is_too_wide(&missing);
             match self.pages(&segment, row_group) {
                 RowGroupAccess::Skip => return Ok(()),
                 pages if is_too_wide => {
@@ -375,10 +378,10 @@ impl Partition {
                 }
                 _ => {}
             }
-            if filtering.is_empty() && self.left <= rows / SELECTIVE {
-                self.leave(row_group, RowGroupAccess::Scan);
-                return Ok(());
-            }
+        }
+        if !missing.is_empty() && filtering.is_empty() && (self.left <= rows / SELECTIVE || is_too_wide(&missing)) {
+            self.leave(row_group, RowGroupAccess::Scan);
+            return Ok(());
         }
 
         self.reading.decode(file, row_group, &filtering, &mut columns).await?;
@@ -391,7 +394,8 @@ impl Partition {
         if !missing.is_empty() && !filtering.is_empty() {
             let pages = pages_of(&selections, rows);
             let in_pages: usize = pages.iter().map(ExactSizeIterator::len).sum();
-            if in_pages * SELECTIVE <= rows && segment.ask(row_group, missing.iter().copied()) {
+            let is_first = in_pages * SELECTIVE <= rows && segment.ask(row_group, missing.iter().copied());
+            if is_first || is_too_wide(&missing) {
                 let pages = RowSelection::from_consecutive_ranges(pages.into_iter(), rows);
                 self.leave(row_group, RowGroupAccess::Selection(pages));
                 return Ok(());
