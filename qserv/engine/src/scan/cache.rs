@@ -10,9 +10,13 @@ use tokio::task::JoinSet;
 
 use super::columns::Column;
 use super::segment::Segment;
+use super::selections::{Selections, SelectionsKey};
 
 /// The part of the cache that footers and statistics may take.
 const SEGMENTS_SHARE: u64 = 8;
+
+/// The part of the cache that may be taken by which rows meet which filters.
+const SELECTIONS_SHARE: u64 = 16;
 
 /// The part of the cache that the columns of one row group may take. What is wider is read without it: a scan holds the columns of
 /// the row group that it is at.
@@ -24,6 +28,7 @@ const ROW_GROUP_SHARE: u64 = 32;
 pub struct ColumnCache {
     columns: Cache<ColumnKey, Arc<Column>>,
     segments: Cache<SegmentKey, Arc<Segment>>,
+    selections: Cache<SelectionsKey, Arc<Selections>>,
     capacity: u64,
     next_segment: AtomicU64,
     hits: AtomicU64,
@@ -76,16 +81,23 @@ impl ColumnCache {
     pub fn new(bytes: usize) -> Arc<Self> {
         let capacity = bytes as u64;
         let for_segments = capacity / SEGMENTS_SHARE;
+        let for_selections = capacity / SELECTIONS_SHARE;
         let columns = Cache::builder()
-            .max_capacity(capacity - for_segments)
+            .max_capacity(capacity - for_segments - for_selections)
             .weigher(|_, column: &Arc<Column>| u32::try_from(column.bytes()).unwrap_or(u32::MAX))
             .build();
         let segments = Cache::builder()
             .max_capacity(for_segments)
             .weigher(|_, segment: &Arc<Segment>| u32::try_from(segment.bytes()).unwrap_or(u32::MAX))
             .build();
+        let selections = Cache::builder()
+            .max_capacity(for_selections)
+            .weigher(|key: &SelectionsKey, selections: &Arc<Selections>| {
+                u32::try_from(key.bytes_with(selections)).unwrap_or(u32::MAX)
+            })
+            .build();
         let (next_segment, hits, misses) = Default::default();
-        Arc::new(Self { columns, segments, capacity, next_segment, hits, misses })
+        Arc::new(Self { columns, segments, selections, capacity, next_segment, hits, misses })
     }
 
     /// Whether there is no cache.
@@ -124,6 +136,16 @@ impl ColumnCache {
         }
         let segments = self.segments.clone();
         apart(async move { shared(segments.try_get_with(key, async { open.await.map(Arc::new) }).await) }).await
+    }
+
+    /// Which rows of a row group meet a filter, if that is known.
+    pub(super) async fn selections(&self, key: &SelectionsKey) -> Option<Arc<Selections>> {
+        self.selections.get(key).await
+    }
+
+    /// Remembers which rows of a row group meet a filter.
+    pub(super) async fn remember(&self, key: SelectionsKey, selections: Arc<Selections>) {
+        self.selections.insert(key, selections).await;
     }
 
     /// A column, if it is there.

@@ -104,6 +104,11 @@ impl Filter {
         Ok(true)
     }
 
+    /// The filter, if it never changes.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.changing.is_empty()
+    }
+
     /// The columns that it reads.
     pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
         self.conditions.iter().flat_map(|condition| condition.columns.iter().copied())
@@ -290,6 +295,16 @@ impl Selection {
             Self::Marked(marks) => filter(array, marks)?,
             Self::Rows(rows) => take(array, rows, None)?,
         })
+    }
+
+    /// Memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::All => 0,
+                Self::Marked(marks) => marks.get_array_memory_size(),
+                Self::Rows(rows) => rows.get_array_memory_size(),
+            }
     }
 
     /// The same rows in the form that is the cheapest to copy many columns by.

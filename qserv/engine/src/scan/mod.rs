@@ -13,7 +13,7 @@
 //!    skipped.
 //! 3. The columns that the filter reads are taken from the cache, or decoded into it (`columns`).
 //! 4. `filter` evaluates the filter piece by piece, the cheapest condition first; `bounds` spares it pieces whose least and greatest
-//!    values decide.
+//!    values decide. What came out is remembered, for the next query with the same filter (`selections`).
 //! 5. Only of row groups that have such rows are the other columns taken, and only of pieces that have any is something copied.
 //!
 //! A read that wants little of a row group which is not in the cache goes to DataFusion's own scan, page by page, the first time:
@@ -25,6 +25,7 @@ mod columns;
 mod filter;
 mod prepared;
 mod segment;
+mod selections;
 mod source;
 mod stream;
 #[cfg(test)]

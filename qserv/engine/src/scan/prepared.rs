@@ -18,6 +18,7 @@ use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicate
 
 use super::filter::Filter;
 use super::segment::has_whole_statistics;
+use super::selections::Condition;
 
 /// What a scan wants of files of one schema.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Prepared {
     pub(super) filter: Option<Filter>,
     /// The filter as one condition, which row groups are skipped by.
     predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// The filter as what came of it is remembered by, if it can be.
+    pub(super) condition: Option<Condition>,
     longest_list: usize,
     pruning: Option<Arc<PruningPredicate>>,
     pub(super) projection: Projection,
@@ -58,6 +61,10 @@ impl Prepared {
 
         let predicate = source.filter().map(adapted).transpose()?;
         let filter = predicate.as_ref().map(|predicate| Filter::new(predicate, schema)).transpose()?;
+        let condition = match (&predicate, &filter) {
+            (Some(predicate), Some(filter)) if filter.is_fixed() => Condition::of(predicate),
+            _ => None,
+        };
         let Some(wanted) = source.projection() else { return Ok(None) };
         let output = Arc::new(wanted.project_schema(table.table_schema())?);
         let wanted = wanted.clone().try_map_exprs(adapted)?;
@@ -69,6 +76,7 @@ impl Prepared {
             schema: Arc::clone(schema),
             filter,
             predicate,
+            condition,
             longest_list: source.max_in_list_size(),
             pruning: None,
             projection: Projection { columns, read, projector, output },

@@ -29,6 +29,7 @@ use super::columns::{Column, PIECE_ROWS, piece_rows, rows_of};
 use super::filter::{Columns, Selection, piece_of};
 use super::prepared::Prepared;
 use super::segment::Segment;
+use super::selections::{Selections, SelectionsKey};
 use super::source::Unopened;
 
 /// Where at most one row in so many of a row group is wanted, its pages are read without the cache the first time.
@@ -132,6 +133,7 @@ struct Metrics {
     row_groups_skipped: Count,
     row_groups_read_once: Count,
     pieces_judged: Count,
+    filters_remembered: Count,
 }
 
 impl Metrics {
@@ -144,6 +146,7 @@ impl Metrics {
             row_groups_skipped: counter("row_groups_skipped"),
             row_groups_read_once: counter("row_groups_read_once"),
             pieces_judged: counter("pieces_skipped"),
+            filters_remembered: counter("filters_remembered"),
         }
     }
 }
@@ -353,52 +356,89 @@ impl Partition {
             return Ok(());
         }
 
-        let filtering: Vec<usize> = prepared.filter.iter().flat_map(|filter| filter.columns()).collect();
         let wanted = prepared.projection.columns.clone();
+        let has_filter = prepared.filter.is_some();
+        // A bound on rows may end a row group before all that meet the filter were found.
+        let condition = if self.files.limit.is_none() { prepared.condition.clone() } else { None };
+        let key = condition.map(|condition| SelectionsKey { segment: segment.id, row_group, condition });
+        let known = match &key {
+            Some(key) => self.reading.cache.selections(key).await,
+            None => None,
+        };
         let mut columns: Vec<Option<Arc<Column>>> = vec![None; segment.schema().fields().len()];
-        let missing =
-            self.reading.take_cached(&segment, row_group, filtering.iter().chain(&wanted), &mut columns).await;
-        if !missing.is_empty() {
-            let is_too_wide =
-                segment.decoded_bytes(row_group, missing.iter().copied()) > self.reading.cache.widest_row_group();
-            match self.pages(&segment, row_group) {
-                RowGroupAccess::Skip => return Ok(()),
-                pages if is_too_wide => {
-                    self.leave(row_group, pages);
-                    return Ok(());
-                }
-                RowGroupAccess::Selection(pages)
-                    if pages.row_count() * SELECTIVE <= rows && segment.ask(row_group, missing.iter().copied()) =>
-                {
-                    self.leave(row_group, RowGroupAccess::Selection(pages));
-                    return Ok(());
-                }
-                _ => {}
+        let selections = match known {
+            Some(known) => {
+                self.metrics.filters_remembered.add(1);
+                known
             }
-            if filtering.is_empty() && self.left <= rows / SELECTIVE {
-                self.leave(row_group, RowGroupAccess::Scan);
-                return Ok(());
+            None => {
+                let Some(found) = self.find(&segment, row_group, &mut columns).await? else { return Ok(()) };
+                if let Some(key) = key {
+                    self.reading.cache.remember(key, Arc::clone(&found)).await;
+                }
+                found
             }
-        }
-
-        self.reading.decode(file, row_group, &filtering, &mut columns).await?;
-        let selections = self.select(rows, &columns)?;
+        };
+        let selections = selections.pieces();
         if selections.is_empty() {
             return Ok(());
         }
-        let missing: Vec<usize> =
-            wanted.iter().copied().filter(|column| columns.get(*column).is_some_and(Option::is_none)).collect();
-        if !missing.is_empty() && !filtering.is_empty() {
-            let pages = pages_of(&selections, rows);
+        let missing = self.reading.take_cached(&segment, row_group, wanted.iter(), &mut columns).await;
+        if !missing.is_empty() && has_filter {
+            let pages = pages_of(selections, rows);
             let in_pages: usize = pages.iter().map(ExactSizeIterator::len).sum();
-            if in_pages * SELECTIVE <= rows && segment.ask(row_group, missing.iter().copied()) {
+            let is_first = in_pages * SELECTIVE <= rows && segment.ask(row_group, missing.iter().copied());
+            if is_first || self.is_too_wide(&segment, row_group, &missing) {
                 let pages = RowSelection::from_consecutive_ranges(pages.into_iter(), rows);
                 self.leave(row_group, RowGroupAccess::Selection(pages));
                 return Ok(());
             }
         }
+        let Some(file) = &self.file else { return Ok(()) };
         self.reading.decode(file, row_group, &wanted, &mut columns).await?;
         self.hand_out(selections, rows, &columns)
+    }
+
+    /// The rows of a row group that meet the filter; `None` if DataFusion's own scan is to read it, or there is nothing in it.
+    async fn find(
+        &mut self,
+        segment: &Arc<Segment>,
+        row_group: usize,
+        columns: &mut [Option<Arc<Column>>],
+    ) -> Result<Option<Arc<Selections>>> {
+        let (Some(file), Some(prepared)) = (&self.file, &self.prepared) else { return Ok(None) };
+        let rows = rows_of(&segment.metadata, row_group);
+        let filtering: Vec<usize> = prepared.filter.iter().flat_map(|filter| filter.columns()).collect();
+        let all = filtering.iter().chain(&prepared.projection.columns);
+        let missing = self.reading.take_cached(segment, row_group, all, columns).await;
+        let is_too_wide = !missing.is_empty() && self.is_too_wide(segment, row_group, &missing);
+        // Where the filter's columns are there, it tells better than the page index what is wanted of the others.
+        if missing.iter().any(|column| filtering.contains(column)) {
+            match self.pages(segment, row_group) {
+                RowGroupAccess::Skip => return Ok(None),
+                pages if is_too_wide => {
+                    self.leave(row_group, pages);
+                    return Ok(None);
+                }
+                RowGroupAccess::Selection(pages)
+                    if pages.row_count() * SELECTIVE <= rows && segment.ask(row_group, missing.iter().copied()) =>
+                {
+                    self.leave(row_group, RowGroupAccess::Selection(pages));
+                    return Ok(None);
+                }
+                _ => {}
+            }
+        }
+        if !missing.is_empty() && filtering.is_empty() && (self.left <= rows / SELECTIVE || is_too_wide) {
+            self.leave(row_group, RowGroupAccess::Scan);
+            return Ok(None);
+        }
+        self.reading.decode(file, row_group, &filtering, columns).await?;
+        Ok(Some(Selections::new(self.select(rows, columns)?)))
+    }
+
+    fn is_too_wide(&self, segment: &Segment, row_group: usize, missing: &[usize]) -> bool {
+        segment.decoded_bytes(row_group, missing.iter().copied()) > self.reading.cache.widest_row_group()
     }
 
     /// The pages of a row group that can have rows, as far as the filter tells.
@@ -432,7 +472,9 @@ impl Partition {
                 Some(filter) => filter.select(piece, rows, columns, &mut judged)?,
                 None => Some(Selection::All),
             };
-            let Some(selection) = selection.map(|selection| selection.first(left, rows)) else { continue };
+            let Some(selection) = selection.map(|selection| selection.first(left, rows).for_copies(rows)) else {
+                continue;
+            };
             left -= selection.count(rows);
             if selection.count(rows) > 0 {
                 selections.push((piece, selection));
@@ -445,7 +487,7 @@ impl Partition {
         Ok(selections)
     }
 
-    fn hand_out(&mut self, selections: Vec<(usize, Selection)>, rows: usize, columns: &Columns) -> Result<()> {
+    fn hand_out(&mut self, selections: &[(usize, Selection)], rows: usize, columns: &Columns) -> Result<()> {
         let timer = self.metrics.baseline.elapsed_compute().timer();
         let Some(prepared) = &self.prepared else { return Ok(()) };
         let projection = &prepared.projection;
@@ -456,9 +498,8 @@ impl Partition {
             self.ready.push_back(projection.project(Vec::new(), handed_out)?);
         } else {
             for (piece, selection) in selections {
-                let selection = selection.for_copies(piece_rows(rows, piece));
-                let count = selection.count(piece_rows(rows, piece));
-                let arrays = projection.columns.iter().map(|column| selection.of(&piece_of(columns, *column, piece)?));
+                let count = selection.count(piece_rows(rows, *piece));
+                let arrays = projection.columns.iter().map(|column| selection.of(&piece_of(columns, *column, *piece)?));
                 let batch = projection.project(arrays.collect::<Result<_>>()?, count)?;
                 handed_out += count;
                 self.batches.push_batch(batch)?;

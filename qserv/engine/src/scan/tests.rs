@@ -430,6 +430,22 @@ async fn a_filter_that_grows_stricter_ends_a_scan_early() {
 }
 
 #[tokio::test]
+async fn what_came_of_a_filter_is_remembered() {
+    let case = Case { conditions: vec![3], value: 7, ..full(vec![(1, 900, false)]) };
+    let sky = Sky::new(&case.files).await;
+    let cache = ColumnCache::new(64 << 20);
+    let mut seen = Vec::new();
+    for value in [7, 7, 7, 8] {
+        let case = Case { value, ..case.clone() };
+        let plan = shared(&sky.scan(&case, predicate(&case)), &cache);
+        sky.read(Arc::clone(&plan)).await;
+        seen.push(count(&plan, "filters_remembered"));
+    }
+    // Row groups that the page index leaves to a read of pages are not known before the second time.
+    assert!(seen[2] > 0 && seen[3] == 0, "{seen:?}");
+}
+
+#[tokio::test]
 async fn without_a_cache_a_scan_is_datafusions_own() {
     let case = full(vec![(1, 90, false)]);
     let sky = Sky::new(&case.files).await;
