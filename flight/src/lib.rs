@@ -18,8 +18,10 @@
 //! Absent: DataFusion, HTTP of other protocols, the catalog's SQL: this crate sees queries only through the doors of `qserv_core`.
 
 mod client;
+mod kept;
 mod metadata;
 mod parts;
+mod prepared;
 mod runs;
 mod server;
 mod service;

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
-use arrow_flight::sql::{Any, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
     PollInfo, PutResult, SchemaResult, Ticket,
 };
-use bytes::Bytes;
 use futures::stream::BoxStream;
-use prost::Message;
 use qserv_core::bulk::PartService;
 use qserv_core::clock::SharedClock;
 use qserv_core::{Error, Result};
@@ -21,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::settings::FlightSettings;
 use crate::status::status;
 use crate::stream::{DataStream, Streams, compression, encode};
-use crate::ticket::{Content, TicketKey};
+use crate::ticket::{Content, TicketKey, sealed_in, unix_s};
 
 /// Largest request that a worker reads beside its ticket, in bytes.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
@@ -66,21 +63,6 @@ impl PartServer {
     }
 }
 
-pub(crate) fn unix_s(clock: &SharedClock) -> u64 {
-    u64::try_from(clock.unix_ms() / 1000).unwrap_or(0)
-}
-
-/// A sealed ticket as Flight SQL wraps it.
-pub(crate) fn wrap(sealed: Bytes) -> Ticket {
-    Ticket::new(TicketStatementQuery { statement_handle: sealed }.as_any().encode_to_vec())
-}
-
-/// The sealed ticket in a `DoGet`.
-pub(crate) fn unwrap(ticket: &[u8]) -> Option<Bytes> {
-    let any = Any::decode(ticket).ok()?;
-    any.unpack::<TicketStatementQuery>().ok().flatten().map(|ticket| ticket.statement_handle)
-}
-
 fn not_here<T>() -> Result<T, Status> {
     Err(Status::unimplemented("a worker hands out rows and does nothing else; ask the czar"))
 }
@@ -97,7 +79,7 @@ impl FlightService for PartServer {
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<DataStream>, Status> {
         let not_ours = || Status::invalid_argument("this is no ticket for rows");
-        let ticket = unwrap(&request.get_ref().ticket).ok_or_else(not_ours)?;
+        let ticket = sealed_in(&request.get_ref().ticket).ok_or_else(not_ours)?;
         let rows = self.hand_out(&ticket, request.metadata()).await;
         rows.map(Response::new).map_err(|error| status(&error))
     }

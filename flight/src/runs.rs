@@ -1,7 +1,7 @@
 //! Queries that the czar merges: run when their rows are asked for, or ahead of that for a client that asks how far they are.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow_flight::FlightInfo;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::kept::lock;
 use crate::status::status;
 
 /// How long one poll waits for news.
@@ -38,10 +39,6 @@ enum Ahead {
     Running(FlightInfo),
     Ready(FlightInfo, QueryResult),
     Failed(Status),
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Run {
@@ -143,4 +140,38 @@ impl Run {
 
 fn cancelled() -> Status {
     status(&Error::new(ErrorKind::Cancelled, "the query was cancelled, or not asked for any more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// A query without an end; it holds its guard for as long as it runs.
+    struct Endless(Arc<()>);
+
+    #[async_trait]
+    impl PlannedQuery for Endless {
+        async fn run(&self, _: Arc<QueryProgress>) -> qserv_core::Result<QueryResult> {
+            let _running = Arc::clone(&self.0);
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_query_that_nobody_asks_about_ends() {
+        let guard = Arc::new(());
+        let run = Arc::new(Run::new(Arc::new(Endless(Arc::clone(&guard)))));
+        let tasks = Mutex::default();
+        run.start(FlightInfo::new(), Duration::from_secs(3), &tasks);
+        for _ in 0..3 {
+            let (_, is_all) = run.news().await.unwrap();
+            assert!(!is_all && Arc::strong_count(&guard) == 3);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(Arc::strong_count(&guard), 2);
+        assert!(run.news().await.unwrap_err().message().contains("cancelled"));
+    }
 }

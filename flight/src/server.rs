@@ -1,6 +1,6 @@
 //! What Flight has beside Flight SQL: schemas and polling, over the same service.
 
-use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 use arrow_flight::sql::{Any, CommandStatementQuery, ProstMessageExt};
 use arrow_flight::{
     Action, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, PollInfo, SchemaResult, Ticket,
@@ -13,8 +13,19 @@ use crate::service::FlightSql;
 use crate::sessions::{SESSION, named};
 use crate::status::status;
 
+/// Largest message that is read: some clients send each batch of a table whole.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+impl FlightSql {
+    /// The gRPC service.
+    #[must_use]
+    pub fn into_service(self) -> FlightServiceServer<impl FlightService> {
+        FlightServiceServer::new(FlightServer(self)).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+}
+
 /// A request whose command is the text of a query and no message of Flight SQL, as that message: clients without Flight SQL can ask too.
-pub(crate) fn spelled(request: Request<FlightDescriptor>) -> Request<FlightDescriptor> {
+fn spelled(request: Request<FlightDescriptor>) -> Request<FlightDescriptor> {
     request.map(|descriptor| {
         let is_message = Any::decode(descriptor.cmd.clone()).is_ok_and(|any| !any.type_url.is_empty());
         match std::str::from_utf8(&descriptor.cmd) {
@@ -28,7 +39,7 @@ pub(crate) fn spelled(request: Request<FlightDescriptor>) -> Request<FlightDescr
 }
 
 /// Flight SQL with what its own service leaves out.
-pub(crate) struct FlightServer(pub(crate) FlightSql);
+struct FlightServer(FlightSql);
 
 #[tonic::async_trait]
 impl FlightService for FlightServer {
@@ -41,7 +52,9 @@ impl FlightService for FlightServer {
     type DoExchangeStream = <FlightSql as FlightService>::DoExchangeStream;
 
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        self.0.poll(request).await.map(Response::new)
+        let command = request.get_ref().cmd.clone();
+        let first = async { self.get_flight_info(request).await.map(Response::into_inner) };
+        self.0.poll(command, first).await.map(Response::new)
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {

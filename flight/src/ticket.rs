@@ -3,8 +3,12 @@
 //! A ticket is a byte that says what is in it, the time when it ends, the content, and a message authentication code (HMAC-SHA256)
 //! over all of it. Whoever has a ticket may read the rows that it names and no others.
 
+use arrow_flight::Ticket;
+use arrow_flight::sql::{Any, ProstMessageExt, TicketStatementQuery};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use prost::Message;
+use qserv_core::clock::SharedClock;
 use qserv_core::{Error, ErrorKind, Result};
 use sha2::Sha256;
 use uuid::Uuid;
@@ -111,6 +115,22 @@ impl TicketKey {
 
 fn keyed(secret: &[u8]) -> Result<Hmac<Sha256>> {
     Hmac::new_from_slice(secret).map_err(|_| Error::internal("no key can be made of the cluster's secret"))
+}
+
+/// The time as tickets have it.
+pub(crate) fn unix_s(clock: &SharedClock) -> u64 {
+    u64::try_from(clock.unix_ms() / 1000).unwrap_or(0)
+}
+
+/// A sealed ticket as Flight SQL wraps it.
+pub(crate) fn ticket_of(sealed: Bytes) -> Ticket {
+    Ticket::new(TicketStatementQuery { statement_handle: sealed }.as_any().encode_to_vec())
+}
+
+/// The sealed ticket in a `DoGet`.
+pub(crate) fn sealed_in(ticket: &[u8]) -> Option<Bytes> {
+    let any = Any::decode(ticket).ok()?;
+    any.unpack::<TicketStatementQuery>().ok().flatten().map(|ticket| ticket.statement_handle)
 }
 
 #[cfg(test)]

@@ -436,7 +436,7 @@ async fn a_long_query_is_polled() {
     assert!(client.get_flight_info(FlightDescriptor::new_cmd("SELECT nosuch FROM demo.Object")).await.is_err());
     let schema = client.get_schema(FlightDescriptor::new_cmd(MERGED[0])).await.unwrap().into_inner();
     assert!(!schema.schema.is_empty());
-    // A long one tells how far it is, until it is cancelled or nobody asks any more.
+    // A long one tells how far it is, until it is cancelled; `runs` has the test of what nobody asks about.
     let first = client.poll_flight_info(ask(SILENT)).await.unwrap().into_inner();
     let next = first.flight_descriptor.unwrap();
     let second = client.poll_flight_info(next.clone()).await.unwrap().into_inner();
@@ -444,11 +444,6 @@ async fn a_long_query_is_polled() {
     assert!((0.0..=1.0).contains(&second.progress.unwrap()));
     cancel(&mut client, second.info.unwrap()).await;
     assert!(client.poll_flight_info(next).await.is_err());
-
-    let left = client.poll_flight_info(ask(SILENT)).await.unwrap().into_inner().flight_descriptor.unwrap();
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    let error = client.poll_flight_info(left).await.unwrap_err();
-    assert!(error.message().contains("cancelled"), "{error}");
 }
 
 /// A table to send: three objects of the sky and one place where nothing is.

@@ -60,7 +60,7 @@ impl ProcessCluster {
         let czar_url = format!("http://127.0.0.1:{czar_port}");
         let flight_port = if settings.flight { Some(free_port()?) } else { None };
         let flight = flight_port.map_or_else(String::new, |port| {
-            format!("[flight]\nlisten = \"127.0.0.1:{port}\"\nmax_streams = {MAX_STREAMS}\npoll_patience_s = 3\n")
+            format!("[flight]\nlisten = \"127.0.0.1:{port}\"\nmax_streams = {MAX_STREAMS}\n")
         });
         let config = format!(
             "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\n{}{flight}[ingest]\nreplication = {}\n\
