@@ -41,7 +41,7 @@ use qserv_core::{Error, Result};
 
 use crate::error::from_datafusion;
 use crate::placement::{Cell, Placement};
-use crate::scan::{ColumnCache, share_columns};
+use crate::scan::{ColumnCache, files_of, share_columns};
 use crate::session;
 use crate::spatial::{SpatialJoinCodec, SpatialJoinExec};
 use crate::table::FileSlot;
@@ -93,10 +93,6 @@ pub fn split(plan: &Arc<dyn ExecutionPlan>, placement: &Placement) -> Result<Opt
     parts.collect::<EngineResult<Vec<_>>>().map(Some).map_err(from_datafusion)
 }
 
-fn as_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
-    plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()
-}
-
 fn slots(scan: &FileScanConfig) -> impl Iterator<Item = &FileSlot> {
     scan.file_groups.iter().flat_map(|group| group.files()).filter_map(|file| file.extensions.get::<FileSlot>())
 }
@@ -106,7 +102,7 @@ fn made(plan: &Arc<dyn ExecutionPlan>) -> Option<Made> {
     if plan.fetch().is_some() {
         return None;
     }
-    if let Some(scan) = as_scan(plan) {
+    if let Some(scan) = files_of(plan) {
         if scan.limit.is_some() || scan.file_groups.iter().any(|group| group.files().iter().any(is_strange)) {
             return None;
         }
@@ -182,7 +178,7 @@ fn shares(plan: &Arc<dyn ExecutionPlan>, placement: &Placement) -> Vec<Share> {
     let mut tasks: BTreeMap<usize, BTreeMap<Unit, Weight>> = BTreeMap::new();
     let mut scans = vec![plan];
     while let Some(node) = scans.pop() {
-        if let Some(scan) = as_scan(node) {
+        if let Some(scan) = files_of(node) {
             for slot in slots(scan).filter(|slot| slot.partitioned) {
                 let unit = tasks.entry(slot.slot.task).or_default().entry(slot.cell.clone()).or_default();
                 unit.bytes += slot.segment.bytes;
@@ -224,7 +220,7 @@ impl Share {
             self.held.iter().filter(|(id, _)| Some(*id) != first.as_ref()).collect();
         others.sort_by_key(|(id, bytes)| (std::cmp::Reverse(**bytes), (*id).clone()));
         let workers = first.clone().into_iter().chain(others.into_iter().map(|(id, _)| id.clone())).collect();
-        let narrowed = Arc::clone(plan).transform_up(|node| match as_scan(&node) {
+        let narrowed = Arc::clone(plan).transform_up(|node| match files_of(&node) {
             Some(scan) if scan.output_partitioning.is_some() || slots(scan).any(|slot| slot.partitioned) => {
                 Ok(Transformed::yes(self.narrow(scan)))
             }

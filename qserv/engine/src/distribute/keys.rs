@@ -12,8 +12,6 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::datasource::physical_plan::FileScanConfig;
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
@@ -23,6 +21,7 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
 };
 
+use crate::scan::files_of;
 use crate::spatial::SpatialJoinExec;
 use crate::table::{Family, family_of};
 
@@ -144,8 +143,7 @@ fn origin(plan: &Arc<dyn ExecutionPlan>) -> Origin {
     if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
         return if matches!(exchange.partitioning(), Partitioning::Hash(..)) { Origin::Hashed } else { Origin::Other };
     }
-    if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
-        let Some(scan) = source.data_source().downcast_ref::<FileScanConfig>() else { return Origin::Other };
+    if let Some(scan) = files_of(plan) {
         let by_key = matches!(scan.output_partitioning, Some(Partitioning::Hash(..)));
         return if by_key { Origin::Chunks(family_of(scan)) } else { Origin::Other };
     }

@@ -25,6 +25,7 @@ use datafusion_distributed::{
 use url::Url;
 
 use crate::placement::Placement;
+use crate::scan::files_of;
 use crate::spatial::SpatialJoinCodec;
 use crate::table::FileSlot;
 
@@ -61,10 +62,6 @@ fn placement_of(config: &SessionConfig) -> Option<Arc<Placement>> {
     config.get_extension::<Placement>()
 }
 
-fn as_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
-    plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()
-}
-
 /// Whether a scan reads chunks; a replicated table's scan does not.
 fn reads_chunks(scan: &FileScanConfig) -> bool {
     scan.output_partitioning.is_some()
@@ -77,7 +74,7 @@ fn reads_chunks(scan: &FileScanConfig) -> bool {
 
 /// A leaf that reads chunks wants one task a worker of the query; any other leaf of ours one task.
 fn desired_tasks(event: DesiredTaskCountEvent) -> Option<Result<DesiredTaskCountEventResponse>> {
-    let scan = as_scan(event.plan)?;
+    let scan = files_of(event.plan)?;
     let placement = placement_of(event.session_config)?;
     let tasks = if reads_chunks(scan) { placement.tasks().len().max(1) } else { 1 };
     Some(Ok(DesiredTaskCountEventResponse::desired(tasks)))
@@ -86,7 +83,7 @@ fn desired_tasks(event: DesiredTaskCountEvent) -> Option<Result<DesiredTaskCount
 /// Splits a scan over the tasks of its stage by the slots of its files. All scans of a stage are split alike, so groups
 /// of the same number hold the same keys in each task.
 fn split_leaf(event: ScaleUpLeafNodeEvent) -> Option<Result<ScaleUpLeafNodeEventResponse>> {
-    let scan = as_scan(event.plan)?;
+    let scan = files_of(event.plan)?;
     if event.task_count <= 1 {
         return Some(Ok(ScaleUpLeafNodeEventResponse::new(Arc::clone(event.plan))));
     }
@@ -130,7 +127,7 @@ fn route(event: RouteTasksEvent) -> Option<Result<RouteTasksEventResponse>> {
 pub fn chunk_scans(plan: &Arc<dyn ExecutionPlan>) -> usize {
     let mut count = 0;
     let _ = plan.apply(|node| {
-        if let Some(scan) = as_scan(node)
+        if let Some(scan) = files_of(node)
             && reads_chunks(scan)
         {
             count += 1;

@@ -52,7 +52,7 @@ pub fn share_columns(plan: Arc<dyn ExecutionPlan>, cache: &Arc<ColumnCache>) -> 
         return Ok(plan);
     }
     plan.transform_up(|node| {
-        let Some(scan) = as_files(&node).and_then(|files| SharedScan::of(files, cache)) else {
+        let Some(scan) = files_of(&node).and_then(|files| SharedScan::of(files, cache)) else {
             return Ok(Transformed::no(node));
         };
         Ok(Transformed::yes(DataSourceExec::from_data_source(scan) as Arc<dyn ExecutionPlan>))
@@ -74,8 +74,4 @@ pub(crate) fn over_files(node: &Arc<dyn ExecutionPlan>, files: FileScanConfig) -
         Some(shared) => DataSourceExec::from_data_source(shared),
         None => DataSourceExec::from_data_source(files),
     }
-}
-
-fn as_files(node: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
-    node.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()
 }
