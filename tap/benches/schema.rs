@@ -10,6 +10,8 @@
     reason = "a bench fails by panicking and speaks to a terminal"
 )]
 
+mod served;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
@@ -17,16 +19,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Request, header};
 use criterion::{Criterion, criterion_group, criterion_main};
-use futures::StreamExt;
-use qserv_core::catalog::{Catalog, Column, DatabaseSnapshot, Snapshot, SnapshotId, Table, TableSnapshot, tap_schema};
-use qserv_core::clock::SystemClock;
+use qserv_core::catalog::{Column, DatabaseSnapshot, Snapshot, SnapshotId, Table, TableSnapshot, tap_schema};
 use qserv_core::query::{QueryRequest, QueryResult, QueryService};
-use qserv_core::upload::{TableReader, TableRows, UploadFile};
 use qserv_core::{Error, Result};
-use qserv_tap::{Parts, TapService, TapSettings};
-use tower::ServiceExt;
 
 const TABLES: usize = 500;
 const COLUMNS: usize = 100;
@@ -42,15 +39,6 @@ impl QueryService for Described {
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         Ok(Arc::clone(&self.0.lock().unwrap()))
-    }
-}
-
-#[derive(Debug)]
-struct NoFiles;
-
-impl TableReader for NoFiles {
-    fn open(&self, file: UploadFile<'_>) -> Result<TableRows> {
-        Err(Error::invalid("there are no rows to join").with("table", file.name))
     }
 }
 
@@ -83,33 +71,15 @@ fn snapshot() -> Snapshot {
 /// Asks and reads the body; its length.
 async fn fetch(router: &Router, path: &str, coding: &str) -> usize {
     let request = Request::get(path).header(header::ACCEPT_ENCODING, coding).body(Body::empty()).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let mut chunks = response.into_body().into_data_stream();
-    let mut length = 0;
-    while let Some(chunk) = chunks.next().await {
-        length += black_box(chunk.unwrap()).len();
-    }
-    length
+    served::length_of(router, request).await
 }
 
 fn schema(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let settings = TapSettings {
-        scratch_dir: folder.path().join("scratch"),
-        results_dir: folder.path().join("results"),
-        ..TapSettings::default()
-    };
     let described = Arc::new(Described(Mutex::new(Arc::new(snapshot()))));
-    let parts = Parts {
-        service: Arc::clone(&described) as Arc<dyn QueryService>,
-        catalog: runtime.block_on(Catalog::open("sqlite::memory:")).unwrap(),
-        tables: Arc::new(NoFiles),
-        clock: Arc::new(SystemClock),
-        is_alone: true,
-    };
-    let router = TapService::new(parts, settings).unwrap().router();
+    let service = Arc::clone(&described) as Arc<dyn QueryService>;
+    let router = served::router(&runtime, folder.path(), service);
     let cases = [
         ("kept", "/tap/tables", "identity"),
         ("kept, in gzip", "/tap/tables", "gzip"),

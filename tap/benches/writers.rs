@@ -10,6 +10,8 @@
     reason = "a bench fails by panicking and speaks to a terminal"
 )]
 
+mod served;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -23,17 +25,13 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Request, header};
 use base64::Engine;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::StreamExt;
-use qserv_core::catalog::{Catalog, Snapshot, SnapshotId};
-use qserv_core::clock::SystemClock;
+use qserv_core::Result;
+use qserv_core::catalog::{Snapshot, SnapshotId};
 use qserv_core::query::{QueryRequest, QueryResult, QueryService};
-use qserv_core::upload::{TableReader, TableRows, UploadFile};
-use qserv_core::{Error, Result};
-use qserv_tap::{Parts, TapService, TapSettings};
-use tower::ServiceExt;
 
 const ROWS: usize = 100_000;
 const BATCH_ROWS: usize = 8192;
@@ -57,15 +55,6 @@ impl QueryService for Rows {
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         Ok(Arc::new(Snapshot { id: SnapshotId(1), databases: BTreeMap::new() }))
-    }
-}
-
-#[derive(Debug)]
-struct NoFiles;
-
-impl TableReader for NoFiles {
-    fn open(&self, file: UploadFile<'_>) -> Result<TableRows> {
-        Err(Error::invalid("made-up rows need no uploads").with("table", file.name))
     }
 }
 
@@ -102,14 +91,7 @@ async fn fetch(router: &Router, format: &str, coding: &str) -> usize {
         .header(header::ACCEPT_ENCODING, coding)
         .body(Body::empty())
         .unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let mut chunks = response.into_body().into_data_stream();
-    let mut length = 0;
-    while let Some(chunk) = chunks.next().await {
-        length += black_box(chunk.unwrap()).len();
-    }
-    length
+    served::length_of(router, request).await
 }
 
 /// The digits of all cells with what TABLEDATA has around them, by a loop that knows the type of each column.
@@ -186,19 +168,7 @@ fn least_binary(batches: &[RecordBatch]) -> usize {
 fn writers(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let settings = TapSettings {
-        scratch_dir: scratch.path().join("scratch"),
-        results_dir: scratch.path().join("results"),
-        ..TapSettings::default()
-    };
-    let parts = Parts {
-        service: Arc::new(Rows(batches())),
-        catalog: runtime.block_on(Catalog::open("sqlite::memory:")).unwrap(),
-        tables: Arc::new(NoFiles),
-        clock: Arc::new(SystemClock),
-        is_alone: true,
-    };
-    let router = TapService::new(parts, settings).unwrap().router();
+    let router = served::router(&runtime, scratch.path(), Arc::new(Rows(batches())));
     for format in FORMATS {
         println!("{format}: {} bytes", runtime.block_on(fetch(&router, format, "identity")));
     }
