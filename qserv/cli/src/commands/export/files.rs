@@ -1,8 +1,9 @@
 //! The files of an export: one a part, hashed as they are written.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -26,6 +27,28 @@ pub(super) struct PartFile {
     writer: Writer,
     temporary: PathBuf,
     rows: u64,
+    fault: Fault,
+}
+
+/// Why the file took no more: of their files' errors the writers of formats keep the text alone, if that.
+#[derive(Clone, Default)]
+struct Fault(Arc<OnceLock<io::ErrorKind>>);
+
+impl Fault {
+    fn of<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
+        outcome.inspect_err(|error| {
+            // The first is the cause of the others.
+            let _ = self.0.set(error.kind());
+        })
+    }
+
+    /// What to tell of a writer's error.
+    fn told(&self, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+        match self.0.get() {
+            Some(kind) => output_error(io::Error::new(*kind, error)),
+            None => Error::unavailable("the rows cannot be written in this format").caused_by(error),
+        }
+    }
 }
 
 enum Writer {
@@ -39,43 +62,44 @@ struct Hashed {
     file: BufWriter<File>,
     hash: Sha256,
     bytes: u64,
+    fault: Fault,
 }
 
 impl Write for Hashed {
-    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(buffer)?;
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.fault.of(self.file.write(buffer))?;
         self.hash.update(buffer.get(..written).unwrap_or_default());
         self.bytes += written as u64;
         Ok(written)
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
+    fn flush(&mut self) -> io::Result<()> {
+        self.fault.of(self.file.flush())
     }
-}
-
-fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::unavailable("the rows cannot be written in this format").caused_by(error)
 }
 
 impl PartFile {
     pub(super) fn create(temporary: PathBuf, format: ExportFormat, schema: &SchemaRef) -> Result<Self> {
         let file = File::create(&temporary).map_err(|error| output_error(error).with("file", temporary.display()))?;
-        let hashed = Hashed { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), bytes: 0 };
+        let fault = Fault::default();
+        let file = BufWriter::with_capacity(1 << 20, file);
+        let hashed = Hashed { file, hash: Sha256::new(), bytes: 0, fault: fault.clone() };
         let writer = match format {
             ExportFormat::Parquet => {
-                let level = ZstdLevel::try_new(1).map_err(unwritable)?;
+                let level = ZstdLevel::try_new(1).map_err(|error| fault.told(error))?;
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(level))
                     .set_max_row_group_row_count(Some(GROUP_ROWS))
                     .build();
                 let writer = ArrowWriter::try_new(hashed, SchemaRef::clone(schema), Some(properties));
-                Writer::Parquet(Box::new(writer.map_err(unwritable)?))
+                Writer::Parquet(Box::new(writer.map_err(|error| fault.told(error))?))
             }
-            ExportFormat::Arrow => Writer::Arrow(Box::new(FileWriter::try_new(hashed, schema).map_err(unwritable)?)),
+            ExportFormat::Arrow => {
+                Writer::Arrow(Box::new(FileWriter::try_new(hashed, schema).map_err(|error| fault.told(error))?))
+            }
             ExportFormat::Csv => Writer::Csv(Box::new(arrow_csv::Writer::new(hashed))),
         };
-        Ok(Self { writer, temporary, rows: 0 })
+        Ok(Self { writer, temporary, rows: 0, fault })
     }
 
     pub(super) fn rows(&self) -> u64 {
@@ -84,27 +108,33 @@ impl PartFile {
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
+        let fault = &self.fault;
         match &mut self.writer {
-            Writer::Parquet(writer) => writer.write(batch).map_err(unwritable),
-            Writer::Arrow(writer) => writer.write(batch).map_err(unwritable),
-            Writer::Csv(writer) => writer.write(batch).map_err(unwritable),
+            Writer::Parquet(writer) => writer.write(batch).map_err(|error| fault.told(error)),
+            Writer::Arrow(writer) => writer.write(batch).map_err(|error| fault.told(error)),
+            Writer::Csv(writer) => writer.write(batch).map_err(|error| fault.told(error)),
         }
     }
 
     /// Ends the file, looks whether it has its rows, and gives it its name.
     pub(super) fn finish(self, path: &Path) -> Result<PartRecord> {
+        let fault = self.fault;
         let (is_parquet, mut hashed) = match self.writer {
-            Writer::Parquet(writer) => (true, writer.into_inner().map_err(unwritable)?),
+            Writer::Parquet(writer) => (true, writer.into_inner().map_err(|error| fault.told(error))?),
             Writer::Arrow(mut writer) => {
-                writer.finish().map_err(unwritable)?;
-                (false, writer.into_inner().map_err(unwritable)?)
+                writer.finish().map_err(|error| fault.told(error))?;
+                (false, writer.into_inner().map_err(|error| fault.told(error))?)
             }
             Writer::Csv(writer) => (false, writer.into_inner()),
         };
         hashed.flush().and_then(|()| hashed.file.get_ref().sync_all()).map_err(output_error)?;
         if is_parquet {
             let file = File::open(&self.temporary).map_err(output_error)?;
-            let written = SerializedFileReader::new(file).map_err(unwritable)?.metadata().file_metadata().num_rows();
+            let written = SerializedFileReader::new(file)
+                .map_err(|error| fault.told(error))?
+                .metadata()
+                .file_metadata()
+                .num_rows();
             if u64::try_from(written).ok() != Some(self.rows) {
                 return Err(Error::data("a file does not have the rows that were written").with("file", path.display()));
             }
@@ -113,5 +143,28 @@ impl PartFile {
         let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let sha256 = hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(PartRecord { file, rows: self.rows, bytes: hashed.bytes, sha256 })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array};
+    use qserv_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_one() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..1 << 18).map(|n| n * 7919 % 1_000_003)));
+        let batch = RecordBatch::try_from_iter([("number", numbers)]).unwrap();
+        for format in [ExportFormat::Parquet, ExportFormat::Arrow, ExportFormat::Csv] {
+            let write = || {
+                let mut file = PartFile::create(PathBuf::from("/dev/full"), format, &batch.schema())?;
+                file.write(&batch)?;
+                file.finish(Path::new("/nowhere"))
+            };
+            let error = write().err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Limit, "{format:?}: {error}");
+        }
     }
 }

@@ -148,22 +148,35 @@ impl Export {
         self.bar.set_length(records.len() as u64);
         self.bar.set_position(records.iter().flatten().count() as u64);
         let missing: Vec<usize> = (0..records.len()).filter(|part| records[*part].is_none()).collect();
-        let mut missing = missing.into_iter();
         let mut running = JoinSet::new();
+        let written = self.missing(missing, parallel, &mut running, &mut records).await;
+        // What is left when one has failed ends before the program does.
+        running.shutdown().await;
+        written?;
+        Ok(records.into_iter().flatten().collect())
+    }
+
+    async fn missing(
+        self: &Arc<Self>,
+        missing: Vec<usize>,
+        parallel: usize,
+        running: &mut JoinSet<Result<(usize, PartRecord)>>,
+        records: &mut [Option<PartRecord>],
+    ) -> Result<()> {
+        let mut missing = missing.into_iter();
         loop {
             for part in missing.by_ref().take(parallel.saturating_sub(running.len())) {
                 let export = Arc::clone(self);
                 running.spawn(async move { export.part(part).await.map(|record| (part, record)) });
             }
-            let Some(ended) = running.join_next().await else { break };
-            let ended = ended.map_err(|error| Error::internal("a part was not written").caused_by(error))?;
-            let (part, record) = ended?;
+            let Some(ended) = running.join_next().await else { return Ok(()) };
+            let (part, record) =
+                ended.map_err(|error| Error::internal("a part was not written").caused_by(error))??;
             self.bar.inc(1);
             if let Some(place) = records.get_mut(part) {
                 *place = Some(record);
             }
         }
-        Ok(records.into_iter().flatten().collect())
     }
 
     async fn part(&self, part: usize) -> Result<PartRecord> {
