@@ -345,6 +345,9 @@ fn started(prepared: &Prepared) -> SessionState {
     state
 }
 
+/// Functions whose values are of the engine and of how it stores rows, not of the catalog.
+const TELLS_OF_ENGINE: [&str; 3] = ["version", "input_file_name", "file_row_index"];
+
 /// A session in which names stand for what is declared in their letter case, and in which nothing tells of the engine.
 fn as_declared(state: &SessionState) -> Result<SessionState> {
     let mut builder = SessionStateBuilder::new_from_existing(state.clone());
@@ -352,7 +355,9 @@ fn as_declared(state: &SessionState) -> Result<SessionState> {
         config.options_mut().sql_parser.enable_ident_normalization = false;
     }
     let mut state = builder.build();
-    state.deregister_udf("version").map_err(from_datafusion)?;
+    for name in TELLS_OF_ENGINE {
+        state.deregister_udf(name).map_err(from_datafusion)?;
+    }
     Ok(state)
 }
 

@@ -11,6 +11,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use qserv_core::{Error, Result};
 use qserv_engine::error::from_datafusion;
 
+use crate::schema::{CATALOG, NO_SCHEMA};
+
 /// How many operators and keywords may follow each other between two commas or parentheses: each can make the tree one level deeper,
 /// and every pass over it, dropping it included, takes stack for each level.
 const MAX_RUN: usize = 300;
@@ -124,7 +126,9 @@ fn missing(text: &str) -> Option<String> {
     }
     let (_, rest) = text.split_once("table '")?;
     let (name, rest) = rest.split_once('\'')?;
-    let name = name.strip_prefix("datafusion.").unwrap_or(name);
+    // Where the planner looks for a name that is not whole.
+    let name = name.strip_prefix(CATALOG).and_then(|name| name.strip_prefix('.')).unwrap_or(name);
+    let name = name.strip_prefix(NO_SCHEMA).and_then(|name| name.strip_prefix('.')).unwrap_or(name);
     rest.contains("not found")
         .then(|| format!("there is no table {name}; names have the letter case of their declaration"))
 }

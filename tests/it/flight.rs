@@ -244,9 +244,12 @@ async fn sql_metadata_and_errors_are_told() {
         ("SELECT nosuch FROM demo.Object".to_owned(), "there is no column nosuch"),
         ("SELECT o.nosuch FROM demo.Object o".to_owned(), "there is no column o.nosuch"),
         ("SELECT 1 FROM demo.object".to_owned(), "there is no table"),
-        ("SELECT 1 FROM '/etc/passwd'".to_owned(), "there is no table"),
+        ("SELECT 1 FROM '/etc/passwd'".to_owned(), "there is no table /etc/passwd;"),
+        ("SELECT 1 FROM information_schema.tables".to_owned(), "there is no table information_schema.tables;"),
         ("SELECT nosuch(1)".to_owned(), "there is no function nosuch"),
         ("SELECT version()".to_owned(), "there is no function version"),
+        ("SELECT input_file_name() FROM demo.\"Object\"".to_owned(), "there is no function input_file_name"),
+        ("SELECT file_row_index() FROM demo.\"Object\"".to_owned(), "there is no function file_row_index"),
         (format!("SELECT {}", vec!["1"; 100_000].join("+")), "too many operators"),
     ];
     for (other, words) in refused {
