@@ -22,6 +22,7 @@
 
 mod bulk;
 mod functions;
+mod lookup;
 mod parameters;
 mod planner;
 mod progress;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
@@ -10,6 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Subquery};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_distributed::{ChannelResolver, DistributedExec, DistributedExt};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -29,6 +31,7 @@ use qserv_engine::session;
 use qserv_engine::spatial::{is_exposed_overlap, replace_nested_loops};
 use qserv_engine::subqueries::join_subqueries;
 
+use crate::lookup::Lookup;
 use crate::parameters;
 use crate::schema::{CATALOG, NO_SCHEMA, catalogs, with_schema};
 use crate::sql;
@@ -75,6 +78,8 @@ pub(crate) struct Prepared {
     pub(crate) described: Arc<Snapshot>,
     names: Names,
     state: SessionState,
+    /// In which look-ups run.
+    context: Arc<TaskContext>,
 }
 
 /// A query that can be run.
@@ -94,6 +99,7 @@ impl Prepared {
             snapshot: Arc::clone(&self.snapshot),
             described: Arc::clone(&self.described),
             names: self.names.with(received.names.clone()),
+            context: Arc::clone(&self.context),
             state: SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(catalogs).build(),
         }
     }
@@ -124,9 +130,11 @@ impl Planner {
         {
             return Ok(Arc::clone(prepared));
         }
+        let state = self.state(snapshot)?;
         let prepared = Arc::new(Prepared {
             names: Names::new(snapshot)?,
-            state: self.state(snapshot)?,
+            context: Arc::new(context_here(&state)),
+            state,
             described: Arc::new(crate::schema::with_tap_schema(snapshot)),
             snapshot: Arc::clone(snapshot),
         });
@@ -151,8 +159,47 @@ impl Planner {
         live: &[LiveWorker],
         question: Question<'_>,
     ) -> Result<(Planned, translate::Output)> {
-        let (logical, output) = self.logical(prepared, live, question).await?;
-        Ok((self.physical(prepared, live, logical).await?, output))
+        let begun = Instant::now();
+        let (statement, output) = read(prepared, question, question.parameters.is_some())?;
+        let translated = Instant::now();
+        if question.language == Language::Adql
+            && let Some(planned) = Box::pin(self.look_up(prepared, live, &statement, question.max_rows)).await?
+        {
+            tracing::debug!(
+                translate_us = (translated - begun).as_micros(),
+                plan_us = translated.elapsed().as_micros(),
+                "planned a look-up"
+            );
+            return Ok((planned, output));
+        }
+        let logical = Box::pin(self.logical(prepared, live, statement, question)).await?;
+        let made = Instant::now();
+        let planned = Box::pin(self.physical(prepared, live, logical)).await?;
+        tracing::debug!(
+            translate_us = (translated - begun).as_micros(),
+            logical_us = (made - translated).as_micros(),
+            physical_us = made.elapsed().as_micros(),
+            "planned a query"
+        );
+        Ok((planned, output))
+    }
+
+    /// Plans a look-up of one table; `None` for all other queries, and for what must be planned in the ordinary way.
+    async fn look_up(
+        &self,
+        prepared: &Prepared,
+        live: &[LiveWorker],
+        statement: &Statement,
+        max_rows: Option<u64>,
+    ) -> Result<Option<Planned>> {
+        // What is wrong with a query is told by the planning of all others.
+        let Ok(Some(lookup)) = Lookup::of(statement, &prepared.state, max_rows).await else { return Ok(None) };
+        let plan = lookup.to_restrict().map_err(from_datafusion)?;
+        let restricted = restrict(plan, &self.surroundings(live)).await?;
+        let plan = lookup.scan(&restricted, &prepared.state, &self.columns).map_err(from_datafusion)?;
+        let Some(plan) = plan else { return Ok(None) };
+        let schema = lookup.schema().map_err(from_datafusion)?;
+        Ok(Some(Planned { plan, context: Arc::clone(&prepared.context), schema, restricted }))
     }
 
     /// Plans a query so that its rows can be handed out where they lie: the parts, or `None` where they need a merge.
@@ -162,7 +209,8 @@ impl Planner {
         live: &[LiveWorker],
         question: Question<'_>,
     ) -> Result<(SchemaRef, translate::Output, Option<Vec<PlanPart>>)> {
-        let (logical, output) = self.logical(prepared, live, question).await?;
+        let (statement, output) = read(prepared, question, question.parameters.is_some())?;
+        let logical = Box::pin(self.logical(prepared, live, statement, question)).await?;
         let optimized = started(prepared).optimize(&logical).map_err(from_datafusion)?;
         let mut surroundings = self.surroundings(live);
         let restricted = restrict(optimized.clone(), &surroundings).await?;
@@ -183,17 +231,18 @@ impl Planner {
         &self,
         prepared: &Prepared,
         live: &[LiveWorker],
+        statement: Statement,
         question: Question<'_>,
-    ) -> Result<(LogicalPlan, translate::Output)> {
-        let Question { text, language, max_rows, parameters } = question;
-        let (logical, output, open) = self.open(prepared, text, language, parameters.is_some()).await?;
-        let logical = match parameters {
+    ) -> Result<LogicalPlan> {
+        let open = parameters::count(&statement);
+        let logical = open_plan(prepared, statement, question.language).await?;
+        let logical = match question.parameters {
             Some(values) => parameters::bind(logical, open, values)?,
             None => logical,
         };
         let logical = join_subqueries(logical).map_err(from_datafusion)?;
         let logical = self.evaluate_subqueries(prepared, live, logical, 0).await?;
-        let logical = match max_rows {
+        let logical = match question.max_rows {
             // One row more tells whether the result was cut.
             Some(rows) => LogicalPlanBuilder::from(logical)
                 .limit(0, Some(usize::try_from(rows.saturating_add(1)).unwrap_or(usize::MAX)))
@@ -201,43 +250,15 @@ impl Planner {
                 .map_err(from_datafusion)?,
             None => logical,
         };
-        Ok((logical, output))
-    }
-
-    /// The logical plan of a text as it stands, and how many values it leaves open: none unless it may.
-    async fn open(
-        &self,
-        prepared: &Prepared,
-        text: &str,
-        language: Language,
-        may_be_open: bool,
-    ) -> Result<(LogicalPlan, translate::Output, usize)> {
-        let (statement, output) = match language {
-            Language::Adql => translate::translate(text, &prepared.names, may_be_open)?,
-            Language::Sql => (sql::read(text)?, translate::Output::default()),
-        };
-        let open = parameters::count(&statement);
-        if open > 0 && !may_be_open {
-            return Err(Error::invalid("a query has no parameters here; prepare it, or write the values themselves"));
-        }
-        let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
-        let logical = match language {
-            Language::Adql => prepared.state.statement_to_plan(statement).await.map_err(from_datafusion)?,
-            Language::Sql => as_declared(&prepared.state)?.statement_to_plan(statement).await.map_err(sql::refused)?,
-        };
-        if matches!(
-            logical,
-            LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)
-        ) {
-            return Err(Error::invalid("only queries are accepted"));
-        }
-        Ok((logical, output, open))
+        Ok(logical)
     }
 
     /// The values that a text leaves open, a column each.
     pub(crate) async fn parameters(&self, prepared: &Prepared, text: &str, language: Language) -> Result<SchemaRef> {
-        let (logical, _, open) = self.open(prepared, text, language, true).await?;
-        parameters::schema(&logical, open)
+        let question = Question { text, language, max_rows: None, parameters: None };
+        let (statement, _) = read(prepared, question, true)?;
+        let open = parameters::count(&statement);
+        parameters::schema(&Box::pin(open_plan(prepared, statement, language)).await?, open)
     }
 
     fn surroundings(&self, live: &[LiveWorker]) -> Surroundings {
@@ -251,38 +272,46 @@ impl Planner {
 
     /// A logical plan, restricted, placed and cut into stages.
     async fn physical(&self, prepared: &Prepared, live: &[LiveWorker], logical: LogicalPlan) -> Result<Planned> {
+        let begun = Instant::now();
         let state = started(prepared);
         let optimized = state.optimize(&logical).map_err(from_datafusion)?;
+        let optimized_at = Instant::now();
         let mut surroundings = self.surroundings(live);
         let restricted = restrict(optimized.clone(), &surroundings).await?;
-        let (restricted, state, plan) = match self.cut(state.clone(), restricted, Cut::OverWorkers).await {
-            Err(error) if is_exposed_overlap(&error) => {
+        tracing::debug!(
+            optimize_us = (optimized_at - begun).as_micros(),
+            restrict_us = optimized_at.elapsed().as_micros(),
+            "chose the chunks of a query"
+        );
+        // A state is copied only where it may be needed twice: it holds all functions by name.
+        let reads_overlap = restricted.sites.iter().filter_map(|site| site.plan()).any(|plan| plan.is_halo);
+        let second = reads_overlap.then(|| state.clone());
+        let (restricted, state, plan) = match (self.cut(state, restricted, Cut::OverWorkers).await, second) {
+            (Err(error), Some(state)) if is_exposed_overlap(&error) => {
                 surroundings.overlap = Overlap::Ignore;
                 let restricted = restrict(optimized, &surroundings).await?;
                 self.cut(state, restricted, Cut::OverWorkers).await.map_err(from_datafusion)?
             }
-            made => made.map_err(from_datafusion)?,
+            (made, _) => made.map_err(from_datafusion)?,
         };
         let schema = described(&plan.schema(), logical.schema().as_arrow());
-        Ok(Planned { plan, context: state.task_ctx(), schema, restricted })
+        let context = if plan.is::<DistributedExec>() { state.task_ctx() } else { Arc::new(context_here(&state)) };
+        Ok(Planned { plan, context, schema, restricted })
     }
 
     /// The physical plan of a restricted one, in stages if it runs on several workers.
     async fn cut(
         &self,
-        state: SessionState,
+        mut state: SessionState,
         restricted: Restricted,
         cut: Cut,
     ) -> datafusion::common::Result<(Restricted, SessionState, Arc<dyn ExecutionPlan>)> {
         let placement = &restricted.placement;
-        let mut builder = SessionStateBuilder::new_from_existing(state);
-        if let Some(config) = builder.config() {
-            config.options_mut().execution.target_partitions = placement.groups();
-        }
+        state.config_mut().options_mut().execution.target_partitions = placement.groups();
         if placement.tasks().len() > 1 && cut == Cut::OverWorkers {
-            builder = distribute(builder, placement).with_distributed_channel_resolver(Arc::clone(&self.channels));
+            let builder = distribute(SessionStateBuilder::new_from_existing(state), placement);
+            state = builder.with_distributed_channel_resolver(Arc::clone(&self.channels)).build();
         }
-        let state = builder.build();
         let plan = state.query_planner().create_physical_plan(&restricted.plan, &state).await?;
         let plan = replace_nested_loops(plan)?;
         // What runs here shares its columns here; workers see to what they run, and so does who runs a part.
@@ -338,11 +367,43 @@ impl Planner {
     }
 }
 
+/// The statement of a question and what its answer is to look like. It leaves no values open, unless it may.
+fn read(prepared: &Prepared, question: Question<'_>, may_be_open: bool) -> Result<(Statement, translate::Output)> {
+    let (statement, output) = match question.language {
+        Language::Adql => translate::translate(question.text, &prepared.names, may_be_open)?,
+        Language::Sql => (sql::read(question.text)?, translate::Output::default()),
+    };
+    if !may_be_open && parameters::count(&statement) > 0 {
+        return Err(Error::invalid("a query has no parameters here; prepare it, or write the values themselves"));
+    }
+    Ok((statement, output))
+}
+
+/// The logical plan of a statement, with the values that it leaves open.
+async fn open_plan(prepared: &Prepared, statement: Statement, language: Language) -> Result<LogicalPlan> {
+    let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
+    let logical = match language {
+        Language::Adql => prepared.state.statement_to_plan(statement).await.map_err(from_datafusion)?,
+        Language::Sql => as_declared(&prepared.state)?.statement_to_plan(statement).await.map_err(sql::refused)?,
+    };
+    if matches!(logical, LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)) {
+        return Err(Error::invalid("only queries are accepted"));
+    }
+    Ok(logical)
+}
+
 /// A session in which the present moment, where a query asks for it, is that of planning.
 fn started(prepared: &Prepared) -> SessionState {
     let mut state = prepared.state.clone();
     state.mark_start_execution();
     state
+}
+
+/// The context of a plan that runs here. It knows no functions by name, as only plans that come from elsewhere ask it for them.
+fn context_here(state: &SessionState) -> TaskContext {
+    let (scalar, higher_order, aggregate, window) = Default::default();
+    let (id, config) = (state.session_id().to_owned(), state.config().clone());
+    TaskContext::new(None, id, config, scalar, higher_order, aggregate, window, Arc::clone(state.runtime_env()))
 }
 
 /// Functions whose values are of the engine and of how it stores rows, not of the catalog.

@@ -24,6 +24,33 @@ fn chunks(plan: &str, table: &str) -> (usize, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_is_one_scan() {
+    let sky = samples::embedded(1, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let service = sky.server.queries();
+    let operators = async |query: &str| {
+        let plan = explain(service.as_ref(), query).await;
+        let of_plan: Vec<String> = plan.lines().filter(|line| line.contains("Exec")).map(str::to_owned).collect();
+        assert!(!of_plan.is_empty(), "{plan}");
+        of_plan
+    };
+    let region = "1 = CONTAINS(POINT(coord_ra, coord_dec), CIRCLE(0.3, 0.4, 0.01))";
+    for query in [
+        "SELECT * FROM demo.Object WHERE objectId = 604735793323311268",
+        "SELECT TOP 3 o.coord_dec, o.objectId AS k FROM demo.Object AS o WHERE objectId = 604735793323311268 AND g_psfFlux > 3",
+        &format!("SELECT objectId, coord_ra FROM demo.Object WHERE {region} AND refBand LIKE 'i%'"),
+    ] {
+        let operators = operators(query).await;
+        assert!(operators.len() == 1 && operators[0].contains("DataSourceExec"), "{query}\n{operators:?}");
+        assert!(operators[0].contains("predicate="), "{query}\n{operators:?}");
+    }
+    // Of several partitions, the rows come together, and no more than are wanted.
+    let scanned = operators("SELECT TOP 5 objectId FROM demo.Object WHERE g_psfFlux > 3").await;
+    assert!(scanned.len() == 2 && scanned[0].contains("CoalescePartitionsExec: fetch=5"), "{scanned:?}");
+    // A condition that does not stay the same is tested once for each row, after the scan.
+    assert!(operators("SELECT objectId FROM demo.Object WHERE RAND() < 0.5").await.len() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn plans_read_few_chunks_and_exchange_nothing() {
     let sky = samples::embedded(3, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
     let service = sky.server.queries();

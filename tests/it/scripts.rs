@@ -12,6 +12,8 @@ async fn scripts_agree_on_one_node_and_embedded() {
     let healpix = samples::embedded(3, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
     let plain = samples::plain(&healpix.server).await;
     let h3 = samples::embedded(2, PixelizationKind::H3, 1).await;
+    // One process that does it all plans look-ups by themselves, and runs every plan where it is made.
+    let alone = samples::embedded(1, PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
     let complete = std::env::var("QSERV_COMPLETE_SCRIPTS").is_ok();
     let mut failures = Vec::new();
     for script in scripts::all() {
@@ -21,6 +23,7 @@ async fn scripts_agree_on_one_node_and_embedded() {
         failures.extend(scripts::run(&plain, &script).await.err());
         failures.extend(scripts::run(&healpix.engine, &script).await.err().map(|error| format!("healpix {error}")));
         failures.extend(scripts::run(&h3.engine, &script).await.err().map(|error| format!("h3 {error}")));
+        failures.extend(scripts::run(&alone.engine, &script).await.err().map(|error| format!("alone {error}")));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

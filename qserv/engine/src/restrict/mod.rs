@@ -73,6 +73,8 @@ struct Choice {
     site: Arc<Site>,
     role: SegmentRole,
     predicate: Predicate,
+    /// Ranges of the sort column that hold all wanted rows, where that is known.
+    healpix_29_ranges: Option<Vec<Range<u64>>>,
     segments: Vec<Arc<Segment>>,
     /// Whether overlap is read beside the chunks.
     is_halo: bool,
@@ -99,10 +101,11 @@ pub async fn restrict(plan: LogicalPlan, surroundings: &Surroundings) -> Result<
         let role = links.role(&site);
         let columns = site.table.restricting_columns(role);
         let predicate = look_up_keys(&site.table, role, Predicate::of(&filters, columns), surroundings).await?;
-        let cells = Cells::of(&site.table, &predicate);
+        let healpix_29_ranges = predicate.healpix_29_ranges();
+        let cells = Cells::of(&site.table, healpix_29_ranges.as_deref());
         let may_match = |segment: &&Arc<Segment>| predicate.may_match(segment) && cells.may_hold(segment);
         let segments: Vec<Arc<Segment>> = site.table.table().segments_of(role).filter(may_match).cloned().collect();
-        choices.push(Choice { site, role, predicate, segments, is_halo: false, is_paired: false });
+        choices.push(Choice { site, role, predicate, healpix_29_ranges, segments, is_halo: false, is_paired: false });
     }
     carry_over(&mut choices, &links);
     if surroundings.overlap == Overlap::Read {
@@ -165,22 +168,22 @@ async fn look_up_keys(
 
 /// The cells in which a predicate's rows lie, against the cells of chunks: narrower than the cap around a segment's rows.
 /// Known for directors over HEALPix, whose rows all lie inside their chunk.
-struct Cells {
-    ranges: Option<Vec<Range<u64>>>,
+struct Cells<'a> {
+    ranges: Option<&'a [Range<u64>]>,
     chunk_order: u8,
 }
 
-impl Cells {
-    fn of(table: &CatalogTable, predicate: &Predicate) -> Self {
+impl<'a> Cells<'a> {
+    fn of(table: &CatalogTable, healpix_29_ranges: Option<&'a [Range<u64>]>) -> Self {
         let database = &table.database().database;
         let is_director = matches!(table.table().table.kind, TableKind::Director { .. });
         let by_cells = is_director && database.pixelization == PixelizationKind::Healpix;
-        let ranges = if by_cells { predicate.healpix_29_ranges() } else { None };
+        let ranges = healpix_29_ranges.filter(|_| by_cells);
         Self { ranges, chunk_order: database.chunk_order.unwrap_or(0) }
     }
 
     fn may_hold(&self, segment: &Segment) -> bool {
-        let (Some(ranges), Some(ChunkId(cell))) = (&self.ranges, segment.chunk) else { return true };
+        let (Some(ranges), Some(ChunkId(cell))) = (self.ranges, segment.chunk) else { return true };
         // A nested cell of order k holds 4^(29 - k) cells of order 29, one after the other.
         let width = 1_u64 << (2 * 29_u32.saturating_sub(u32::from(self.chunk_order)));
         let (start, end) = (cell.saturating_mul(width), cell.saturating_add(1).saturating_mul(width));
@@ -247,11 +250,7 @@ fn site_plan(choice: &Choice, placement: &Arc<Placement>, groups_rows: bool) -> 
     SitePlan {
         segments: choice.segments.clone(),
         role: choice.role,
-        healpix_29_ranges: if table.table.kind.position().is_some() {
-            choice.predicate.healpix_29_ranges()
-        } else {
-            None
-        },
+        healpix_29_ranges: choice.healpix_29_ranges.clone().filter(|_| table.table.kind.position().is_some()),
         placement: Arc::clone(placement),
         // A key's row may lie in one chunk and in the overlap of others.
         key_partitioned: !choice.is_halo

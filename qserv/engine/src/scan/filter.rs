@@ -31,7 +31,7 @@ const COSTLY: usize = 64;
 pub(super) type Columns = [Option<Arc<Column>>];
 
 /// The conditions of a scan's filter over the columns of a file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Filter {
     /// Conditions that never change.
     fixed: Vec<Arc<dyn PhysicalExpr>>,
@@ -43,7 +43,7 @@ pub(super) struct Filter {
     conditions: Vec<Condition>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Condition {
     /// Over `columns` alone.
     expression: Arc<dyn PhysicalExpr>,

@@ -60,6 +60,15 @@ pub fn share_columns(plan: Arc<dyn ExecutionPlan>, cache: &Arc<ColumnCache>) -> 
     .data()
 }
 
+/// A leaf that reads these files in this process, and shares their columns.
+#[must_use]
+pub fn sharing_columns(files: FileScanConfig, cache: &Arc<ColumnCache>) -> Arc<dyn ExecutionPlan> {
+    match SharedScan::of(&files, cache).filter(|_| !cache.is_off()) {
+        Some(shared) => DataSourceExec::from_data_source(shared),
+        None => DataSourceExec::from_data_source(files),
+    }
+}
+
 /// The files that a leaf of a plan reads, whether it shares its columns or not.
 #[must_use]
 pub fn files_of(node: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {

@@ -1,6 +1,6 @@
 //! What a scan wants of files of one schema.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
@@ -20,8 +20,30 @@ use super::filter::Filter;
 use super::segment::has_whole_statistics;
 use super::selections::Condition;
 
+/// What the partitions of a scan share: what they want of files of one schema is worked out once.
+#[derive(Debug, Default)]
+pub(super) struct Prototype(Mutex<Option<Prepared>>);
+
+impl Prototype {
+    /// What the scan wants of files of this schema. See [`Prepared::new`].
+    pub(super) fn of(
+        &self,
+        scan: &FileScanConfig,
+        source: &ParquetSource,
+        schema: &SchemaRef,
+    ) -> Result<Option<Prepared>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = known.as_ref().filter(|prepared| prepared.schema == *schema) {
+            return Ok(Some(prepared.clone()));
+        }
+        let prepared = Prepared::new(scan, source, schema)?;
+        known.clone_from(&prepared);
+        Ok(prepared)
+    }
+}
+
 /// What a scan wants of files of one schema.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Prepared {
     /// The files' columns.
     pub(super) schema: SchemaRef,
@@ -31,12 +53,13 @@ pub(super) struct Prepared {
     /// The filter as what came of it is remembered by, if it can be.
     pub(super) condition: Option<Condition>,
     longest_list: usize,
-    pruning: Option<Arc<PruningPredicate>>,
+    /// Made when it is asked for: where it is known what lies in the filter's columns, nobody does.
+    pruning: OnceLock<Option<Arc<PruningPredicate>>>,
     pub(super) projection: Projection,
 }
 
 /// What is handed out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Projection {
     /// The columns that are read for it, by their place among the file's.
     pub(super) columns: Vec<usize>,
@@ -47,17 +70,25 @@ pub(super) struct Projection {
 
 impl Prepared {
     /// What a scan wants of files of this schema; `None` if DataFusion must read them, for it converts their types while it decodes.
-    pub(super) fn new(scan: &FileScanConfig, source: &ParquetSource, schema: &SchemaRef) -> Result<Option<Self>> {
+    fn new(scan: &FileScanConfig, source: &ParquetSource, schema: &SchemaRef) -> Result<Option<Self>> {
         let table = source.table_schema();
         let declared = table.file_schema();
         if apply_file_schema_type_coercions(declared, schema).is_some_and(|coerced| coerced.fields() != schema.fields())
         {
             return Ok(None);
         }
-        let factory = scan.expr_adapter_factory.clone().unwrap_or_else(|| Arc::new(DefaultPhysicalExprAdapterFactory));
-        let adapter = factory.create(Arc::clone(declared), Arc::clone(schema))?;
+        let adapter = if scan.expr_adapter_factory.is_none() && have_same_columns(declared, schema) {
+            None
+        } else {
+            let default = || Arc::new(DefaultPhysicalExprAdapterFactory) as _;
+            let factory = scan.expr_adapter_factory.clone().unwrap_or_else(default);
+            Some(factory.create(Arc::clone(declared), Arc::clone(schema))?)
+        };
         let simplifier = PhysicalExprSimplifier::new(schema);
-        let adapted = |expression: Arc<dyn PhysicalExpr>| simplifier.simplify(adapter.rewrite(expression)?);
+        let adapted = |expression: Arc<dyn PhysicalExpr>| match &adapter {
+            Some(adapter) => simplifier.simplify(adapter.rewrite(expression)?),
+            None => Ok(expression),
+        };
 
         let predicate = source.filter().map(adapted).transpose()?;
         let filter = predicate.as_ref().map(|predicate| Filter::new(predicate, schema)).transpose()?;
@@ -72,17 +103,15 @@ impl Prepared {
         let read = Arc::new(schema.project(&columns)?);
         let projector =
             wanted.try_map_exprs(|expression| reassign_expr_columns(expression, &read))?.make_projector(&read)?;
-        let mut prepared = Self {
+        Ok(Some(Self {
             schema: Arc::clone(schema),
             filter,
             predicate,
             condition,
             longest_list: source.max_in_list_size(),
-            pruning: None,
+            pruning: OnceLock::new(),
             projection: Projection { columns, read, projector, output },
-        };
-        prepared.prepare_pruning();
-        Ok(Some(prepared))
+        }))
     }
 
     /// Takes up what has changed of the filter. Whether anything has.
@@ -90,23 +119,20 @@ impl Prepared {
         let Some(filter) = &mut self.filter else { return Ok(false) };
         let has_changed = filter.refresh(false)?;
         if has_changed {
-            self.prepare_pruning();
+            self.pruning = OnceLock::new();
         }
         Ok(has_changed)
     }
 
-    fn prepare_pruning(&mut self) {
-        self.pruning = self.predicate.as_ref().and_then(|predicate| {
+    /// The condition by which row groups are skipped, if there is one.
+    pub(super) fn pruning(&self) -> Option<&Arc<PruningPredicate>> {
+        let prune = || {
             PruningPredicateBuilder::new()
                 .with_file_schema(Arc::clone(&self.schema))
                 .with_max_in_list_size(self.longest_list)
-                .build(Arc::clone(predicate))
-        });
-    }
-
-    /// The condition by which row groups are skipped, if there is one.
-    pub(super) fn pruning(&self) -> Option<&Arc<PruningPredicate>> {
-        self.pruning.as_ref()
+                .build(Arc::clone(self.predicate.as_ref()?))
+        };
+        self.pruning.get_or_init(prune).as_ref()
     }
 
     /// The conditions by which pages are skipped, if there are any.
@@ -120,6 +146,14 @@ impl Prepared {
         let pruning = PagePruningAccessPlanFilter::new(&conjunction_opt(conditions)?, Arc::clone(&self.schema));
         (pruning.filter_number() > 0).then_some(pruning)
     }
+}
+
+/// Whether expressions over the one are expressions over the other as they stand.
+fn have_same_columns(declared: &SchemaRef, file: &SchemaRef) -> bool {
+    let (declared, file) = (declared.fields(), file.fields());
+    let mut pairs = declared.iter().zip(file);
+    declared.len() == file.len()
+        && pairs.all(|(left, right)| left.name() == right.name() && left.data_type() == right.data_type())
 }
 
 impl Projection {

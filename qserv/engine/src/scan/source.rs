@@ -20,6 +20,7 @@ use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
 use super::cache::ColumnCache;
+use super::prepared::Prototype;
 use super::stream;
 
 /// Functions that DataFusion's scan replaces, file by file.
@@ -32,6 +33,7 @@ const OF_FILES: [&str; 2] = ["input_file_name", "file_row_index"];
 pub struct SharedScan {
     files: Arc<FileScanConfig>,
     cache: Arc<ColumnCache>,
+    prototype: Arc<Prototype>,
 }
 
 /// Files that the partitions of a scan take from each other, where it does not matter which reads what.
@@ -68,7 +70,11 @@ impl SharedScan {
         };
         let is_of_files = source.projection()?.iter().any(|projected| calls_file(&projected.expr));
         let is_understood = filters && is_plain && !has_order && !is_of_files && options.coerce_int96.is_none();
-        is_understood.then(|| Self { files: Arc::new(files.clone()), cache: Arc::clone(cache) })
+        is_understood.then(|| Self {
+            files: Arc::new(files.clone()),
+            cache: Arc::clone(cache),
+            prototype: Arc::default(),
+        })
     }
 
     /// The files that it reads, and what of them.
@@ -107,7 +113,7 @@ impl DataSource for SharedScan {
                 Unopened::new(self.files.file_source().reorder_files(files))
             }
         };
-        let stream = stream::read(&self.files, &self.cache, unopened, args.partition, args.context)?;
+        let stream = stream::read(&self.files, &self.cache, &self.prototype, unopened, args.partition, args.context)?;
         Ok(make_cooperative(stream))
     }
 

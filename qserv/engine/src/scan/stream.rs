@@ -27,7 +27,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use super::cache::{ColumnCache, ColumnKey, SegmentKey};
 use super::columns::{Column, PIECE_ROWS, piece_rows, rows_of};
 use super::filter::{Columns, Selection, piece_of};
-use super::prepared::Prepared;
+use super::prepared::{Prepared, Prototype};
 use super::segment::Segment;
 use super::selections::{Selections, SelectionsKey};
 use super::source::Unopened;
@@ -42,6 +42,7 @@ const PAGE_ROWS: usize = if cfg!(test) { 16 } else { 4096 };
 pub(super) fn read(
     files: &Arc<FileScanConfig>,
     cache: &Arc<ColumnCache>,
+    prototype: &Arc<Prototype>,
     unopened: Arc<Unopened>,
     partition: usize,
     context: Arc<TaskContext>,
@@ -68,6 +69,7 @@ pub(super) fn read(
         reading: Reading { readers, cache: Arc::clone(cache), partition, counts: Counts::new(&metrics_set, partition) },
         unopened,
         context,
+        prototype: Arc::clone(prototype),
         prepared: None,
         file: None,
         itself: None,
@@ -90,6 +92,7 @@ struct Partition {
     reading: Reading,
     unopened: Arc<Unopened>,
     context: Arc<TaskContext>,
+    prototype: Arc<Prototype>,
     /// For files of the schema of the last one, which nearly all files have.
     prepared: Option<Prepared>,
     file: Option<OpenFile>,
@@ -306,7 +309,7 @@ impl Partition {
         let reader = self.reading.reader(&file)?;
         let segment = self.reading.cache.segment(key, Segment::open(id, reader)).await?;
         if self.prepared.as_ref().is_none_or(|prepared| prepared.schema != *segment.schema()) {
-            self.prepared = Prepared::new(&self.files, &self.source, segment.schema())?;
+            self.prepared = self.prototype.of(&self.files, &self.source, segment.schema())?;
         }
         if self.prepared.is_none() {
             self.itself = Some(self.open_itself_whole(&file)?);
@@ -324,6 +327,13 @@ impl Partition {
     /// Leaves out row groups of the open file that cannot have rows.
     fn skip_row_groups(&mut self) -> Result<()> {
         let (Some(file), Some(prepared)) = (&mut self.file, &self.prepared) else { return Ok(()) };
+        let Some(filter) = &prepared.filter else { return Ok(()) };
+        let is_known =
+            |row_group: &usize| filter.columns().all(|column| file.segment.extent(*row_group, column).is_some());
+        if file.row_groups.iter().all(is_known) {
+            // What was decoded once is known better than by Parquet's statistics, and asked in `read_row_group`.
+            return Ok(());
+        }
         let Some(pruning) = prepared.pruning() else { return Ok(()) };
         let may_have = pruning.prune(file.segment.as_ref())?;
         let before = file.row_groups.len();
@@ -359,7 +369,8 @@ impl Partition {
         let wanted = prepared.projection.columns.clone();
         let has_filter = prepared.filter.is_some();
         // A bound on rows may end a row group before all that meet the filter were found.
-        let condition = if self.files.limit.is_none() { prepared.condition.clone() } else { None };
+        let is_far = self.left.saturating_sub(self.batches.get_buffered_rows()) >= rows;
+        let condition = prepared.condition.clone().filter(|_| is_far);
         let key = condition.map(|condition| SelectionsKey { segment: segment.id, row_group, condition });
         let known = match &key {
             Some(key) => self.reading.cache.selections(key).await,

@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use qserv_core::catalog::{
     Database, DatabaseId, DatabaseSnapshot, Segment, SegmentRole, Table, TableId, TableKind, TableSnapshot,
 };
@@ -222,6 +223,22 @@ impl Site {
     /// Sets what is read; the first plan stays.
     pub fn set_plan(&self, plan: SitePlan) {
         let _ = self.plan.set(plan);
+    }
+
+    /// The scan of the rows for which all conditions hold, handing out these declared columns; `None` if a scan cannot test one of
+    /// the conditions, or if the site has no plan. Conditions are expressions of the declared columns.
+    ///
+    /// # Errors
+    /// Those of DataFusion's plans.
+    pub fn scan_where(
+        &self,
+        state: &dyn Session,
+        columns: &[usize],
+        conditions: Vec<Arc<dyn PhysicalExpr>>,
+        limit: Option<usize>,
+    ) -> Result<Option<FileScanConfig>> {
+        let Some(plan) = self.plan.get() else { return Ok(None) };
+        scan::scan_where(&self.table, plan, state, columns, conditions, limit)
     }
 
     /// What is read, once planned.

@@ -9,13 +9,16 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::Partitioning;
 use datafusion::physical_expr::expressions::{Column, binary, lit};
+use datafusion::physical_plan::filter_pushdown::PushedDown;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use qserv_core::catalog::{HEALPIX_29, Segment};
 use qserv_core::partition::ChunkId;
@@ -63,6 +66,31 @@ pub(super) fn scan(
     projection: Option<&Vec<usize>>,
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let source = Arc::new(source(table, plan, state)?);
+    // The hidden sort column is the last of the segment schema: without a projection the declared columns are meant.
+    let declared = projection.cloned().unwrap_or_else(|| (0..table.declared_schema.fields().len()).collect());
+    Ok(DataSourceExec::from_data_source(of_source(table, plan, source, declared, limit)?))
+}
+
+/// The scan of a site's rows for which all conditions hold, as expressions of its declared columns; `None` if a scan cannot
+/// test one of them.
+pub(super) fn scan_where(
+    table: &CatalogTable,
+    plan: &SitePlan,
+    state: &dyn Session,
+    columns: &[usize],
+    conditions: Vec<Arc<dyn PhysicalExpr>>,
+    limit: Option<usize>,
+) -> Result<Option<FileScanConfig>> {
+    let source = source(table, plan, state)?;
+    let pushed = source.try_pushdown_filters(conditions, state.config_options())?;
+    let are_tested = pushed.filters.iter().all(|tested| matches!(tested, PushedDown::Yes));
+    let Some(source) = pushed.updated_node.filter(|_| are_tested) else { return Ok(None) };
+    of_source(table, plan, source, columns.to_vec(), limit).map(Some)
+}
+
+/// What reads a site's files.
+fn source(table: &CatalogTable, plan: &SitePlan, state: &dyn Session) -> Result<ParquetSource> {
     let url = ObjectStoreUrl::parse(SEGMENT_STORE_URL)?;
     let runtime = state.runtime_env();
     let readers = CachedParquetFileReaderFactory::new(
@@ -77,11 +105,21 @@ pub(super) fn scan(
     if let Some(predicate) = range_predicate(table, plan)? {
         source = source.with_predicate(predicate);
     }
+    Ok(source)
+}
 
+fn of_source(
+    table: &CatalogTable,
+    plan: &SitePlan,
+    source: Arc<dyn FileSource>,
+    columns: Vec<usize>,
+    limit: Option<usize>,
+) -> Result<FileScanConfig> {
+    let url = ObjectStoreUrl::parse(SEGMENT_STORE_URL)?;
     let groups = plan.placement.groups();
     let statistics = statistics(table, plan);
     let key = table.key(plan.role);
-    let mut builder = FileScanConfigBuilder::new(url, Arc::new(source))
+    let mut builder = FileScanConfigBuilder::new(url, source)
         .with_file_groups(file_groups(table, plan, groups))
         .with_statistics(statistics)
         .with_limit(limit);
@@ -95,10 +133,7 @@ pub(super) fn scan(
         // Without a word on it, groups take each other's files while they are read.
         builder = builder.with_output_partitioning(Some(Partitioning::UnknownPartitioning(groups)));
     }
-    // The hidden sort column is the last of the segment schema: without a projection the declared columns are meant.
-    let declared = projection.cloned().unwrap_or_else(|| (0..table.declared_schema.fields().len()).collect());
-    let scan = builder.with_projection_indices(Some(declared))?.build();
-    Ok(DataSourceExec::from_data_source(scan))
+    Ok(builder.with_projection_indices(Some(columns))?.build())
 }
 
 fn file_groups(table: &CatalogTable, plan: &SitePlan, groups: usize) -> Vec<FileGroup> {
