@@ -443,6 +443,17 @@ async fn what_came_of_a_filter_is_remembered() {
     }
     // Row groups that the page index leaves to a read of pages are not known before the second time.
     assert!(seen[2] > 0 && seen[3] == 0, "{seen:?}");
+
+    // With a bound that no row group reaches, as every query from outside has one, it is the same; what a near one cuts off is not
+    // known.
+    let mut seen = Vec::new();
+    for limit in [1_000_000, 3] {
+        let case = Case { value: 7, limit: Some(limit), ..case.clone() };
+        let plan = shared(&sky.scan(&case, predicate(&case)), &cache);
+        let rows = sky.read(Arc::clone(&plan)).await.len();
+        seen.push((rows > 3, count(&plan, "filters_remembered") > 0));
+    }
+    assert_eq!(seen, [(true, true), (false, false)]);
 }
 
 #[tokio::test]
