@@ -149,7 +149,10 @@ impl Planner {
             .with_default_catalog_and_schema(CATALOG, NO_SCHEMA)
             .with_create_default_catalog_and_schema(false);
         let builder = session::builder(config, Arc::clone(&self.runtime)).with_catalog_list(catalogs(snapshot)?);
-        Ok(builder.build())
+        let mut state = builder.build();
+        // Expressions share the options that the session starts with: then they are known to be equal without a look at them.
+        state.mark_start_execution();
+        Ok(state)
     }
 
     /// Plans a query. With `max_rows`, the plan yields at most one row more.

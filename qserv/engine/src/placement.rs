@@ -42,6 +42,8 @@ pub struct Slot {
 #[derive(Debug, Clone, Default)]
 pub struct Placement {
     slots: HashMap<Cell, Slot>,
+    /// Chunks by task and group.
+    chunks: Vec<Vec<usize>>,
     tasks: Vec<LiveWorker>,
     groups: usize,
     others: Vec<LiveWorker>,
@@ -77,13 +79,13 @@ impl Placement {
         let mut order: Vec<(Cell, Load)> = loads.into_iter().collect();
         order.sort_by(|left, right| right.1.bytes.cmp(&left.1.bytes).then_with(|| left.0.cmp(&right.0)));
 
+        let index_of: HashMap<&WorkerId, usize> =
+            live.iter().enumerate().map(|(index, worker)| (&worker.id, index)).collect();
         let mut loaded = vec![0_u64; live.len()];
         let mut chosen: Vec<(Cell, u64, usize)> = Vec::with_capacity(order.len());
         for (cell, load) in order {
-            let best = (0..live.len()).filter(|&index| load.held.contains_key(&live[index].id)).min_by_key(|&index| {
-                let missing = load.segments - load.held.get(&live[index].id).copied().unwrap_or(0);
-                (missing, loaded[index], index)
-            });
+            let holders = load.held.iter().filter_map(|(id, held)| Some((*index_of.get(id)?, load.segments - held)));
+            let best = holders.min_by_key(|&(index, missing)| (missing, loaded[index], index)).map(|(index, _)| index);
             let Some(worker) = best else {
                 return Err(no_replica(&cell, &load));
             };
@@ -121,15 +123,17 @@ impl Placement {
 
         let mut group_bytes = vec![vec![0_u64; groups]; tasks.len()];
         let mut slots = HashMap::with_capacity(chosen.len());
+        let mut chunks = vec![vec![0; groups]; tasks.len()];
         for (cell, bytes, worker) in chosen {
             let Some(&task) = task_of.get(&worker) else { continue };
             let group = (0..groups).min_by_key(|&group| (group_bytes[task][group], group)).unwrap_or(0);
             group_bytes[task][group] += bytes.max(1);
+            chunks[task][group] += 1;
             slots.insert(cell, Slot { task, group });
         }
         let held: HashSet<&WorkerId> = tasks.iter().map(|worker| &worker.id).collect();
         let others = live.iter().filter(|worker| !held.contains(&worker.id)).cloned().collect();
-        Ok(Self { slots, tasks, groups, others })
+        Ok(Self { slots, chunks, tasks, groups, others })
     }
 
     /// Where a chunk is read; chunks that the query was not placed for are read in the first slot.
@@ -159,7 +163,7 @@ impl Placement {
     /// Number of chunks placed in one slot.
     #[must_use]
     pub fn chunks_in(&self, slot: Slot) -> usize {
-        self.slots.values().filter(|placed| **placed == slot).count()
+        self.chunks.get(slot.task).and_then(|groups| groups.get(slot.group)).copied().unwrap_or(0)
     }
 
     /// Every live worker, those with tasks first.

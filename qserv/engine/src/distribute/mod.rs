@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_err};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::SessionStateBuilder;
@@ -91,22 +92,24 @@ fn split_leaf(event: ScaleUpLeafNodeEvent) -> Option<Result<ScaleUpLeafNodeEvent
 }
 
 fn split(plan: &Arc<dyn ExecutionPlan>, scan: &FileScanConfig, tasks: usize) -> Result<Arc<dyn ExecutionPlan>> {
-    let variants = (0..tasks).map(|task| {
-        let mut variant = scan.clone();
-        variant.file_groups = scan
-            .file_groups
-            .iter()
-            .map(|group| {
-                let of_task = |file: &&_| task_of(file) % tasks == task;
-                FileGroup::new(group.files().iter().filter(of_task).cloned().collect())
-            })
-            .collect();
+    // Each file goes to its task in one pass: a release may have a hundred thousand, and hundreds of tasks.
+    let mut groups_of_tasks: Vec<Vec<Vec<PartitionedFile>>> = vec![vec![Vec::new(); scan.file_groups.len()]; tasks];
+    for (number, group) in scan.file_groups.iter().enumerate() {
+        for file in group.files() {
+            groups_of_tasks[task_of(file) % tasks][number].push(file.clone());
+        }
+    }
+    let mut without_files = scan.clone();
+    without_files.file_groups = Vec::new();
+    let variants = groups_of_tasks.into_iter().map(|groups| {
+        let mut variant = without_files.clone();
+        variant.file_groups = groups.into_iter().map(FileGroup::new).collect();
         DataSourceExec::from_data_source(variant) as Arc<dyn ExecutionPlan>
     });
     Ok(Arc::new(DistributedLeafExec::try_new(Arc::clone(plan), variants)?))
 }
 
-fn task_of(file: &datafusion::datasource::listing::PartitionedFile) -> usize {
+fn task_of(file: &PartitionedFile) -> usize {
     file.extensions.get::<FileSlot>().map_or(0, |slot| slot.slot.task)
 }
 

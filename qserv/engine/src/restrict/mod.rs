@@ -103,7 +103,8 @@ pub async fn restrict(plan: LogicalPlan, surroundings: &Surroundings) -> Result<
         let predicate = look_up_keys(&site.table, role, Predicate::of(&filters, columns), surroundings).await?;
         let healpix_29_ranges = predicate.healpix_29_ranges();
         let cells = Cells::of(&site.table, healpix_29_ranges.as_deref());
-        let may_match = |segment: &&Arc<Segment>| predicate.may_match(segment) && cells.may_hold(segment);
+        // Cells first: comparing two numbers tells more than the cap around a segment's rows, in less time.
+        let may_match = |segment: &&Arc<Segment>| cells.may_hold(segment) && predicate.may_match(segment);
         let segments: Vec<Arc<Segment>> = site.table.table().segments_of(role).filter(may_match).cloned().collect();
         choices.push(Choice { site, role, predicate, healpix_29_ranges, segments, is_halo: false, is_paired: false });
     }
@@ -187,7 +188,9 @@ impl<'a> Cells<'a> {
         // A nested cell of order k holds 4^(29 - k) cells of order 29, one after the other.
         let width = 1_u64 << (2 * 29_u32.saturating_sub(u32::from(self.chunk_order)));
         let (start, end) = (cell.saturating_mul(width), cell.saturating_add(1).saturating_mul(width));
-        ranges.iter().any(|range| range.start < end && start < range.end)
+        // Sorted and disjoint: only the first that ends behind the chunk's start can begin before its end.
+        let next = ranges.partition_point(|range| range.end <= start);
+        ranges.get(next).is_some_and(|range| range.start < end)
     }
 }
 

@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use super::columns::Column;
 use super::segment::Segment;
-use super::selections::{Selections, SelectionsKey};
+use super::selections::{Condition, KnownConditions, Selections, SelectionsKey};
+use super::turns::Turns;
 
 /// The part of the cache that footers and statistics may take.
 const SEGMENTS_SHARE: u64 = 8;
@@ -29,6 +30,8 @@ pub struct ColumnCache {
     columns: Cache<ColumnKey, Arc<Column>>,
     segments: Cache<SegmentKey, Arc<Segment>>,
     selections: Cache<SelectionsKey, Arc<Selections>>,
+    conditions: KnownConditions,
+    turns: Turns,
     capacity: u64,
     next_segment: AtomicU64,
     hits: AtomicU64,
@@ -96,8 +99,8 @@ impl ColumnCache {
                 u32::try_from(key.bytes_with(selections)).unwrap_or(u32::MAX)
             })
             .build();
-        let (next_segment, hits, misses) = Default::default();
-        Arc::new(Self { columns, segments, selections, capacity, next_segment, hits, misses })
+        let (conditions, turns, next_segment, hits, misses) = Default::default();
+        Arc::new(Self { columns, segments, selections, conditions, turns, capacity, next_segment, hits, misses })
     }
 
     /// Whether there is no cache.
@@ -114,6 +117,11 @@ impl ColumnCache {
             misses: self.misses.load(Ordering::Relaxed),
             bytes: self.columns.weighted_size(),
         }
+    }
+
+    /// A filter as it came first.
+    pub(super) fn known(&self, condition: Condition) -> Condition {
+        self.conditions.first_of(condition)
     }
 
     /// The most bytes that the columns of one row group may take to be read through the cache.
@@ -143,9 +151,19 @@ impl ColumnCache {
         self.selections.get(key).await
     }
 
-    /// Remembers which rows of a row group meet a filter.
-    pub(super) async fn remember(&self, key: SelectionsKey, selections: Arc<Selections>) {
-        self.selections.insert(key, selections).await;
+    /// Which rows of a row group meet a filter, found by `select` unless another query does so right now. That takes no pause, so
+    /// nobody waits for a query that is not asked for more rows.
+    pub(super) async fn selected(
+        &self,
+        key: SelectionsKey,
+        select: impl FnOnce() -> Result<Arc<Selections>>,
+    ) -> Result<Arc<Selections>> {
+        shared(self.selections.try_get_with(key, async { select() }).await)
+    }
+
+    /// The turns of long scans.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// A column, if it is there.

@@ -1,8 +1,9 @@
 //! Which rows of a row group meet a filter, remembered: segments never change, and the same cuts are made again and again, by thirty
 //! scans at once or by one query after the other.
 
+use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::physical_expr::PhysicalExpr;
@@ -15,6 +16,14 @@ const NODE_BYTES: usize = 128;
 
 /// What an entry of a cache takes about, beside its contents.
 const ENTRY_BYTES: usize = 256;
+
+/// Most filters that are known by sight.
+const MAX_KNOWN: usize = 1024;
+
+/// Filters as they came first, one of each. A filter is compared with what is remembered for each row group; two that are made of the
+/// same nodes cost nothing to compare, while two that call functions compare all options of their sessions.
+#[derive(Debug, Default)]
+pub(super) struct KnownConditions(Mutex<HashSet<Condition>>);
 
 /// A filter as it is written, over the columns of a file.
 #[derive(Debug, Clone)]
@@ -54,6 +63,21 @@ impl Condition {
         let mut hasher = std::hash::DefaultHasher::new();
         expression.hash(&mut hasher);
         Some(Self { expression: Arc::clone(expression), hash: hasher.finish(), bytes: nodes * NODE_BYTES })
+    }
+}
+
+impl KnownConditions {
+    /// The filter as it came first.
+    pub(super) fn first_of(&self, condition: Condition) -> Condition {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = known.get(&condition) {
+            return first.clone();
+        }
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(condition.clone());
+        condition
     }
 }
 

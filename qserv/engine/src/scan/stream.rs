@@ -249,7 +249,9 @@ impl Partition {
                 continue;
             }
             if let Some(row_group) = self.file.as_mut().and_then(|file| file.row_groups.pop_front()) {
+                let turn = self.reading.cache.turns().next(self.prototype.length()).await;
                 self.read_row_group(row_group).await?;
+                drop(turn);
                 // A scan that finds nothing must let others have their turn, and end when it is dropped.
                 tokio::task::yield_now().await;
                 continue;
@@ -309,7 +311,7 @@ impl Partition {
         let reader = self.reading.reader(&file)?;
         let segment = self.reading.cache.segment(key, Segment::open(id, reader)).await?;
         if self.prepared.as_ref().is_none_or(|prepared| prepared.schema != *segment.schema()) {
-            self.prepared = self.prototype.of(&self.files, &self.source, segment.schema())?;
+            self.prepared = self.prototype.of(&self.files, &self.source, segment.schema(), &self.reading.cache)?;
         }
         if self.prepared.is_none() {
             self.itself = Some(self.open_itself_whole(&file)?);
@@ -369,8 +371,8 @@ impl Partition {
         let wanted = prepared.projection.columns.clone();
         let has_filter = prepared.filter.is_some();
         // A bound on rows may end a row group before all that meet the filter were found.
-        let is_far = self.left.saturating_sub(self.batches.get_buffered_rows()) >= rows;
-        let condition = prepared.condition.clone().filter(|_| is_far);
+        let left = self.left.saturating_sub(self.batches.get_buffered_rows());
+        let condition = prepared.condition.clone().filter(|_| left >= rows);
         let key = condition.map(|condition| SelectionsKey { segment: segment.id, row_group, condition });
         let known = match &key {
             Some(key) => self.reading.cache.selections(key).await,
@@ -383,11 +385,16 @@ impl Partition {
                 known
             }
             None => {
-                let Some(found) = self.find(&segment, row_group, &mut columns).await? else { return Ok(()) };
-                if let Some(key) = key {
-                    self.reading.cache.remember(key, Arc::clone(&found)).await;
+                if !self.take_filtering(&segment, row_group, &mut columns).await? {
+                    return Ok(());
                 }
-                found
+                let Some(prepared) = &self.prepared else { return Ok(()) };
+                let metrics = &self.metrics;
+                let find = || Ok(Selections::new(select(metrics, prepared, left, rows, &columns)?));
+                match key {
+                    Some(key) => self.reading.cache.selected(key, find).await?,
+                    None => find()?,
+                }
             }
         };
         let selections = selections.pieces();
@@ -410,14 +417,14 @@ impl Partition {
         self.hand_out(selections, rows, &columns)
     }
 
-    /// The rows of a row group that meet the filter; `None` if DataFusion's own scan is to read it, or there is nothing in it.
-    async fn find(
+    /// Takes the columns that the filter reads; false if DataFusion's own scan is to read the row group, or there is nothing in it.
+    async fn take_filtering(
         &mut self,
         segment: &Arc<Segment>,
         row_group: usize,
         columns: &mut [Option<Arc<Column>>],
-    ) -> Result<Option<Arc<Selections>>> {
-        let (Some(file), Some(prepared)) = (&self.file, &self.prepared) else { return Ok(None) };
+    ) -> Result<bool> {
+        let (Some(file), Some(prepared)) = (&self.file, &self.prepared) else { return Ok(false) };
         let rows = rows_of(&segment.metadata, row_group);
         let filtering: Vec<usize> = prepared.filter.iter().flat_map(|filter| filter.columns()).collect();
         let all = filtering.iter().chain(&prepared.projection.columns);
@@ -426,26 +433,26 @@ impl Partition {
         // Where the filter's columns are there, it tells better than the page index what is wanted of the others.
         if missing.iter().any(|column| filtering.contains(column)) {
             match self.pages(segment, row_group) {
-                RowGroupAccess::Skip => return Ok(None),
+                RowGroupAccess::Skip => return Ok(false),
                 pages if is_too_wide => {
                     self.leave(row_group, pages);
-                    return Ok(None);
+                    return Ok(false);
                 }
                 RowGroupAccess::Selection(pages)
                     if pages.row_count() * SELECTIVE <= rows && segment.ask(row_group, missing.iter().copied()) =>
                 {
                     self.leave(row_group, RowGroupAccess::Selection(pages));
-                    return Ok(None);
+                    return Ok(false);
                 }
                 _ => {}
             }
         }
         if !missing.is_empty() && filtering.is_empty() && (self.left <= rows / SELECTIVE || is_too_wide) {
             self.leave(row_group, RowGroupAccess::Scan);
-            return Ok(None);
+            return Ok(false);
         }
         self.reading.decode(file, row_group, &filtering, columns).await?;
-        Ok(Some(Selections::new(self.select(rows, columns)?)))
+        Ok(true)
     }
 
     fn is_too_wide(&self, segment: &Segment, row_group: usize, missing: &[usize]) -> bool {
@@ -467,35 +474,6 @@ impl Partition {
         let schema = segment.metadata.parquet_schema();
         let access = pruning.prune_plan_with_page_index(access, segment.schema(), schema, segment.footer(), &uncounted);
         access.into_inner().into_iter().nth(row_group).unwrap_or(RowGroupAccess::Scan)
-    }
-
-    /// The rows of a row group that meet the filter, piece by piece; no more than may be handed out.
-    fn select(&self, rows: usize, columns: &Columns) -> Result<Vec<(usize, Selection)>> {
-        let _timer = self.metrics.baseline.elapsed_compute().timer();
-        let filter = self.prepared.as_ref().and_then(|prepared| prepared.filter.as_ref());
-        let buffered = self.batches.get_buffered_rows();
-        let mut left = self.left.saturating_sub(buffered);
-        let mut judged = 0;
-        let mut selections = Vec::new();
-        for piece in 0..rows.div_ceil(PIECE_ROWS) {
-            let rows = piece_rows(rows, piece);
-            let selection = match filter {
-                Some(filter) => filter.select(piece, rows, columns, &mut judged)?,
-                None => Some(Selection::All),
-            };
-            let Some(selection) = selection.map(|selection| selection.first(left, rows).for_copies(rows)) else {
-                continue;
-            };
-            left -= selection.count(rows);
-            if selection.count(rows) > 0 {
-                selections.push((piece, selection));
-            }
-            if left == 0 {
-                break;
-            }
-        }
-        self.metrics.pieces_judged.add(judged);
-        Ok(selections)
     }
 
     fn hand_out(&mut self, selections: &[(usize, Selection)], rows: usize, columns: &Columns) -> Result<()> {
@@ -551,6 +529,38 @@ impl Partition {
             .build();
         files.open(self.reading.partition, Arc::clone(&self.context))
     }
+}
+
+/// The rows of a row group that meet the filter, piece by piece; no more than are left to be handed out.
+fn select(
+    metrics: &Metrics,
+    prepared: &Prepared,
+    mut left: usize,
+    rows: usize,
+    columns: &Columns,
+) -> Result<Vec<(usize, Selection)>> {
+    let _timer = metrics.baseline.elapsed_compute().timer();
+    let mut judged = 0;
+    let mut selections = Vec::new();
+    for piece in 0..rows.div_ceil(PIECE_ROWS) {
+        let rows = piece_rows(rows, piece);
+        let selection = match &prepared.filter {
+            Some(filter) => filter.select(piece, rows, columns, &mut judged)?,
+            None => Some(Selection::All),
+        };
+        let Some(selection) = selection.map(|selection| selection.first(left, rows).for_copies(rows)) else {
+            continue;
+        };
+        left -= selection.count(rows);
+        if selection.count(rows) > 0 {
+            selections.push((piece, selection));
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    metrics.pieces_judged.add(judged);
+    Ok(selections)
 }
 
 /// The pages, if all have [`PAGE_ROWS`], that hold rows of a selection.
