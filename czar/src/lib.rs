@@ -5,7 +5,8 @@
 //! 1. `Czar::admit` waits for a place among the running queries.
 //! 2. `Planner::prepare` takes the newest snapshot: names for ADQL, a DataFusion catalog, TAP_SCHEMA. Tables that the request brings
 //!    along are put on workers and laid beside it (`uploads`).
-//! 3. `translate::translate` has `qserv-adql` turn the text into SQL with every name resolved.
+//! 3. `translate::translate` has `qserv-adql` turn the text into SQL with every name resolved. A look-up of one table (`lookup`) goes from
+//!    here to step 6 on a shorter road.
 //! 4. `Planner::evaluate_subqueries` runs value sub-queries ahead.
 //! 5. `Planner::physical` optimizes, restricts to chunks (`qserv_engine::restrict`), places them on workers, and has
 //!    datafusion-distributed cut the plan into stages.
