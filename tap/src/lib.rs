@@ -124,7 +124,8 @@ impl Tap {
         let is_host = |host: &&str| {
             !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
         };
-        format!("http://{}/tap", host.filter(is_host).unwrap_or("localhost"))
+        let scheme = if self.settings.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}/tap", host.filter(is_host).unwrap_or("localhost"))
     }
 
     fn client(&self, request: &Request) -> Client {

@@ -262,8 +262,9 @@ impl FlightSql {
 
 /// A worker's address as Flight writes it.
 fn location(url: &str) -> String {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
-    format!("grpc+tcp://{host}")
+    let (scheme, host) = url.split_once("://").unwrap_or(("http", url));
+    let scheme = if scheme == "https" { "grpc+tls" } else { "grpc+tcp" };
+    format!("{scheme}://{}", host.trim_end_matches('/'))
 }
 
 fn endpoint(ticket: Ticket, ends_s: u64) -> FlightEndpoint {

@@ -351,6 +351,9 @@ pub struct ExportArguments {
     /// The czar's address of Arrow Flight SQL [setting: client.flight]
     #[arg(long, value_name = "URL")]
     pub flight: Option<String>,
+    /// The authorities (PEM) whose certificates are believed [setting: tls.authorities]
+    #[arg(long, value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
 }
 
 /// `qserv adql`.
@@ -372,6 +375,9 @@ pub struct ServerArgument {
     /// The czar's address [setting: client.server]
     #[arg(long = "server", value_name = "URL")]
     pub url: Option<String>,
+    /// The authorities (PEM) whose certificates are believed [setting: tls.authorities]
+    #[arg(long, value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -415,10 +421,16 @@ impl Arguments {
             )
             | Command::Load(LoadArguments { server, .. })
             | Command::Query(QueryArguments { server, .. }) => {
-                vec![Override::given("--server", "client.server", server.url.clone())]
+                vec![
+                    Override::given("--server", "client.server", server.url.clone()),
+                    Override::given("--authorities", "tls.authorities", path(&server.authorities)),
+                ]
             }
             Command::Export(export) => {
-                vec![Override::given("--flight", "client.flight", export.flight.clone())]
+                vec![
+                    Override::given("--flight", "client.flight", export.flight.clone()),
+                    Override::given("--authorities", "tls.authorities", path(&export.authorities)),
+                ]
             }
             Command::Adql(_) => Vec::new(),
         };
@@ -513,10 +525,14 @@ mod tests {
                 "--data-dir",
                 "d",
             ],
-            &["query", "SELECT 1", "--server", "http://x"],
+            &["query", "SELECT 1", "--server", "http://x", "--authorities", "a.pem"],
+            &["export", "d.t", "--flight", "grpc://x", "--authorities", "a.pem", "--to=x"],
         ] {
             let overrides = parse(line).unwrap().overrides();
-            assert_eq!(overrides.len(), line.iter().filter(|word| word.starts_with("--")).count());
+            assert_eq!(
+                overrides.len(),
+                line.iter().filter(|word| word.starts_with("--") && !word.contains('=')).count()
+            );
             crate::settings::Layers { overrides, ..Default::default() }.read().unwrap();
         }
     }

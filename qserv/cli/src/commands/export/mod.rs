@@ -52,7 +52,7 @@ pub async fn run(arguments: &ExportArguments, settings: &Settings) -> Result<()>
     if let Some(manifest) = folder.manifest()? {
         return say(&format!("{} are there already, in {}", counted(manifest.rows, "row"), arguments.to.display()));
     }
-    let client = FlightClient::new(settings.client.flight.clone());
+    let client = FlightClient::new(settings.client.flight.clone(), settings.tls.read()?.trust);
     let begun = match folder.begun()? {
         Some(begun) => begun,
         None => {
