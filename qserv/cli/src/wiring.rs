@@ -293,7 +293,7 @@ impl Server {
                 stopping.send_replace(true);
             })
             .into_future();
-        let flying = serve_flight(flight, flight_listener, stopped.clone());
+        let flying = Box::pin(serve_flight(flight.metered(tap.meter()), flight_listener, stopped.clone()));
         // All end by themselves after the stop.
         let working = async {
             let (served, (), flown) = tokio::join!(serving, tap.run_jobs(), flying);
