@@ -15,11 +15,12 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use qserv_core::{Error, Result};
-use tonic::Request;
+use qserv_tls::Trust;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
 
-use crate::status::told;
+use crate::status::{is_told, told};
 use crate::stream::COMPRESSION;
 
 /// Largest message that is read: rows come in pieces far below it.
@@ -76,13 +77,14 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct FlightClient {
     czar: String,
+    trust: Trust,
 }
 
 impl FlightClient {
-    /// The czar at this address, `grpc://host:port`.
+    /// The czar at this address: `grpc://host:port`, or `grpc+tls://host:port` if it has a certificate, which `trust` believes or not.
     #[must_use]
-    pub fn new(czar: impl Into<String>) -> Self {
-        Self { czar: czar.into() }
+    pub fn new(czar: impl Into<String>, trust: Trust) -> Self {
+        Self { czar: czar.into(), trust }
     }
 
     /// Plans an ADQL query.
@@ -92,8 +94,8 @@ impl FlightClient {
     pub async fn plan(&self, query: &str) -> Result<Answer> {
         let command = CommandStatementQuery { query: query.to_owned(), transaction_id: None };
         let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
-        let mut client = connect(&self.czar).await?;
-        let info = client.get_flight_info(descriptor).await.map_err(|status| told(&status))?;
+        let mut client = connect(&self.czar, &self.trust).await?;
+        let info = client.get_flight_info(descriptor).await.map_err(|status| answered(&status, &self.czar))?;
         Ok(Answer(info.into_inner()))
     }
 
@@ -115,26 +117,55 @@ impl FlightClient {
         let ticket = ticket.ok_or_else(|| Error::data("a part of the answer has no ticket"))?;
         let mut request = Request::new(ticket);
         request.metadata_mut().insert(COMPRESSION, MetadataValue::from_static("lz4"));
-        let mut client = connect(place).await?;
+        let mut client = connect(place, &self.trust).await?;
         let data = client.do_get(request).await.map_err(|status| told(&status))?.into_inner();
         let batches = FlightRecordBatchStream::new_from_flight_data(data.map_err(FlightError::from));
         Ok(PartRows { schema: answer.schema()?, batches: batches.map_err(broken).boxed() })
     }
 }
 
-async fn connect(place: &str) -> Result<FlightServiceClient<Channel>> {
-    let host = place.split_once("://").map_or(place, |(_, host)| host);
-    let endpoint = Endpoint::from_shared(Bytes::from(format!("http://{host}")))
+/// How addresses begin, and whether TLS is spoken there.
+const SCHEMES: [(&str, bool); 6] =
+    [("grpc", false), ("grpc+tcp", false), ("http", false), ("grpc+tls", true), ("grpcs", true), ("https", true)];
+
+async fn connect(place: &str, trust: &Trust) -> Result<FlightServiceClient<Channel>> {
+    let (scheme, host) = place.split_once("://").unwrap_or(("grpc", place));
+    let (_, is_secure) = SCHEMES.iter().find(|(known, _)| *known == scheme).ok_or_else(|| {
+        Error::invalid("an address of Flight begins with grpc:// or grpc+tls://").with("address", place)
+    })?;
+    let scheme = if *is_secure { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(Bytes::from(format!("{scheme}://{host}")))
         .map_err(|error| Error::invalid("this is no address of Flight").with("address", place).caused_by(error))?
         .connect_timeout(PATIENCE)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(PATIENCE)
         .keep_alive_timeout(PATIENCE);
-    let channel = endpoint
-        .connect()
-        .await
-        .map_err(|error| Error::unavailable("no server answers over Flight").with("address", place).caused_by(error))?;
+    let channel = trust.connect(endpoint).await.map_err(|error| unreachable(place, error))?;
     Ok(FlightServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+/// What came of the first request. A server with TLS breaks a connection without it off, and cannot say why to a client of gRPC.
+fn answered(status: &Status, place: &str) -> Error {
+    let is_secure = SCHEMES.iter().any(|(scheme, is_secure)| *is_secure && place.starts_with(&format!("{scheme}:")));
+    match told(status) {
+        error if is_told(status) || is_secure => error,
+        error => error.with("remedy", "if the server speaks TLS, write its address with grpc+tls://"),
+    }
+}
+
+/// Why there is no connection. Of TLS's own words those about certificates are worth telling.
+fn unreachable(place: &str, error: tonic::transport::Error) -> Error {
+    let mut cause = std::error::Error::source(&error);
+    let mut words = None;
+    while let Some(error) = cause {
+        words = Some(error.to_string()).filter(|words| words.contains("certificate")).or(words);
+        cause = error.source();
+    }
+    let told = Error::unavailable("no server answers over Flight").with("address", place);
+    match words {
+        Some(words) if words.contains("certificate") => told.with("reason", words).caused_by(error),
+        _ => told.caused_by(error),
+    }
 }
 
 fn broken(error: FlightError) -> Error {

@@ -8,7 +8,7 @@
 //!    the czar, which keeps the plan, and with it the snapshot, under a made-up name.
 //! 3. `DoGet` with a ticket gives the rows: from a worker's [`PartServer`], which checks the signature and runs the part, or from
 //!    the czar. A ticket may be used again, at another address too: it gives the same rows.
-//! 4. Dropping the stream ends the work behind it.
+//! 4. Dropping the stream ends the work behind it, and so does a client that takes nothing for too long (`watched`).
 //!
 //! [`FlightClient`] is the other side, for those who want the parts of an answer at once.
 //!
@@ -30,6 +30,7 @@ mod settings;
 mod status;
 mod stream;
 mod ticket;
+mod watched;
 
 pub use client::{Answer, FlightClient, PartRows, is_of_the_place};
 pub use parts::PartServer;

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::settings::FlightSettings;
 use crate::status::status;
-use crate::stream::{DataStream, Streams, compression, encode};
+use crate::stream::{DataStream, Purpose, Streams, compression, encode};
 use crate::ticket::{Content, TicketKey, sealed_in, unix_s};
 
 /// Largest request that a worker reads beside its ticket, in bytes.
@@ -37,7 +37,7 @@ impl PartServer {
     /// Runs parts by `parts`, for whoever has a ticket that `key` sealed.
     #[must_use]
     pub fn new(parts: Arc<dyn PartService>, key: TicketKey, clock: SharedClock, settings: &FlightSettings) -> Self {
-        let streams = Streams::new(settings.max_streams);
+        let streams = Streams::new(settings.max_streams, settings.client_timeout());
         Self { parts, key, clock, streams, max_ticket_bytes: settings.max_ticket_bytes }
     }
 
@@ -57,9 +57,9 @@ impl PartServer {
 
     pub(crate) async fn rows(&self, part: &[u8], headers: &MetadataMap) -> Result<DataStream> {
         let options = compression(headers)?;
-        let permit = self.streams.enter()?;
+        let place = self.streams.enter(Purpose::Query)?;
         let rows = self.parts.open(part).await?;
-        Ok(encode(rows.schema, rows.batches, options, permit, CancellationToken::new()))
+        Ok(encode(rows.schema, rows.batches, options, place, CancellationToken::new()))
     }
 }
 

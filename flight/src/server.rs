@@ -5,6 +5,7 @@ use arrow_flight::sql::{Any, CommandStatementQuery, ProstMessageExt};
 use arrow_flight::{
     Action, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, PollInfo, SchemaResult, Ticket,
 };
+use bytes::Bytes;
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
@@ -24,18 +25,21 @@ impl FlightSql {
     }
 }
 
-/// A request whose command is the text of a query and no message of Flight SQL, as that message: clients without Flight SQL can ask too.
+/// A request whose command is the text of a query, as the message of Flight SQL for it: clients without Flight SQL can ask too.
 fn spelled(request: Request<FlightDescriptor>) -> Request<FlightDescriptor> {
-    request.map(|descriptor| {
-        let is_message = Any::decode(descriptor.cmd.clone()).is_ok_and(|any| !any.type_url.is_empty());
-        match std::str::from_utf8(&descriptor.cmd) {
-            Ok(text) if !is_message && !text.trim().is_empty() => {
-                let command = CommandStatementQuery { query: text.to_owned(), transaction_id: None };
-                FlightDescriptor { cmd: command.as_any().encode_to_vec().into(), ..descriptor }
-            }
-            _ => descriptor,
+    request.map(|descriptor| match bare_text(&descriptor.cmd) {
+        Some(text) => {
+            let command = CommandStatementQuery { query: text.to_owned(), transaction_id: None };
+            FlightDescriptor { cmd: command.as_any().encode_to_vec().into(), ..descriptor }
         }
+        None => descriptor,
     })
+}
+
+/// The text that a command is, if it is no message of Flight SQL.
+pub(crate) fn bare_text(command: &Bytes) -> Option<&str> {
+    let is_message = Any::decode(command.clone()).is_ok_and(|any| !any.type_url.is_empty());
+    std::str::from_utf8(command).ok().filter(|text| !is_message && !text.trim().is_empty())
 }
 
 /// Flight SQL with what its own service leaves out.
@@ -109,6 +113,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        FlightService::do_exchange(&self.0, request).await
+        let (headers, _, data) = request.into_parts();
+        self.0.exchange(&headers, data).await.map(Response::new).map_err(|error| status(&error))
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Sessions {
     folder: PathBuf,
     max_bytes: u64,
     patience: Duration,
+    /// How long a client that sends a table may send nothing.
+    client_timeout: Duration,
     used: Arc<AtomicU64>,
     entries: Mutex<HashMap<String, Session>>,
 }
@@ -69,9 +71,9 @@ pub(crate) fn named(headers: &MetadataMap) -> Result<Option<String>> {
 
 impl Sessions {
     /// Keeps its files in this folder, which is nobody else's; what an earlier process left there is deleted.
-    pub(crate) fn new(folder: PathBuf, max_bytes: u64, patience: Duration) -> Self {
+    pub(crate) fn new(folder: PathBuf, max_bytes: u64, patience: Duration, client_timeout: Duration) -> Self {
         let _ = std::fs::remove_dir_all(&folder);
-        Self { folder, max_bytes, patience, used: Arc::default(), entries: Mutex::default() }
+        Self { folder, max_bytes, patience, client_timeout, used: Arc::default(), entries: Mutex::default() }
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Session>> {
@@ -97,7 +99,7 @@ impl Sessions {
         self.entries().remove(session);
     }
 
-    /// Takes a table; the number of its rows.
+    /// Takes a table; the number of its rows, and their bytes in memory.
     ///
     /// # Errors
     /// `Conflict` if there is one of that name, `Limit` beyond the bounds, `Invalid` for columns that cannot be queried; the stream's.
@@ -107,7 +109,7 @@ impl Sessions {
         name: &str,
         existing: Existing,
         rows: impl Stream<Item = Result<RecordBatch>>,
-    ) -> Result<u64> {
+    ) -> Result<(u64, u64)> {
         let name = name.to_ascii_lowercase();
         self.check(session, &name, existing)?;
         let (table, count) = self.spool(rows).await?;
@@ -118,8 +120,23 @@ impl Sessions {
         let entry = entries.entry(session.to_owned());
         let session = entry.or_insert_with(|| Session { tables: HashMap::new(), heard: Instant::now() });
         session.heard = Instant::now();
+        let bytes = table.bytes;
         session.tables.insert(name, table);
-        Ok(count)
+        Ok((count, bytes))
+    }
+
+    /// Takes a table for one query; it goes with what is returned.
+    ///
+    /// # Errors
+    /// As [`Sessions::take`].
+    pub(crate) async fn take_once(
+        &self,
+        name: &str,
+        rows: impl Stream<Item = Result<RecordBatch>>,
+    ) -> Result<(Upload, u64)> {
+        let (table, _) = self.spool(rows).await?;
+        let bytes = table.bytes;
+        Ok((Upload::new(&name.to_ascii_lowercase(), table)?, bytes))
     }
 
     fn check(&self, session: &str, name: &str, existing: Existing) -> Result<()> {
@@ -139,6 +156,17 @@ impl Sessions {
         Ok(())
     }
 
+    /// What a client sends, unless it sends nothing for too long.
+    ///
+    /// # Errors
+    /// `Cancelled` if it does.
+    pub(crate) async fn in_time<T>(&self, sent: impl Future<Output = T>) -> Result<T> {
+        tokio::time::timeout(self.client_timeout, sent).await.map_err(|_| {
+            Error::new(ErrorKind::Cancelled, "the client sent nothing for too long")
+                .with("setting", "flight.client_timeout_s")
+        })
+    }
+
     /// Writes rows to a file as they come.
     async fn spool(&self, rows: impl Stream<Item = Result<RecordBatch>>) -> Result<(Arc<Table>, u64)> {
         let mut rows = std::pin::pin!(rows);
@@ -149,7 +177,7 @@ impl Sessions {
             used: Arc::clone(&self.used),
         };
         let mut writer: Option<Writer> = None;
-        while let Some(batch) = rows.next().await {
+        while let Some(batch) = self.in_time(rows.next()).await? {
             let batch = plain(&batch?)?;
             count += batch.num_rows() as u64;
             let bytes = batch.get_array_memory_size() as u64;

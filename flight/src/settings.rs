@@ -18,6 +18,9 @@ pub struct FlightSettings {
     pub max_ticket_bytes: usize,
     /// Streams of rows that one process hands out at once.
     pub max_streams: usize,
+    /// A client that takes nothing of a stream of rows for so long loses it. Longer than TAP waits: a program may compute over what it has
+    /// before it takes more, and it can read a ticket again.
+    pub client_timeout_s: u64,
     /// How long a query runs on, and its first rows are held, for a client that polls and is not heard of.
     pub poll_patience_s: u64,
     /// Bytes that the uploaded tables of all sessions may have together; 0: nothing is taken.
@@ -36,6 +39,7 @@ impl Default for FlightSettings {
             ticket_lifetime_s: 24 * 3600,
             max_ticket_bytes: 1 << 20,
             max_streams: 256,
+            client_timeout_s: 600,
             poll_patience_s: 30,
             max_upload_bytes: 4 << 30,
             session_patience_s: 3600,
@@ -47,5 +51,9 @@ impl Default for FlightSettings {
 impl FlightSettings {
     pub(crate) fn ticket_lifetime(&self) -> Duration {
         Duration::from_secs(self.ticket_lifetime_s)
+    }
+
+    pub(crate) fn client_timeout(&self) -> Duration {
+        Duration::from_secs(self.client_timeout_s.max(1))
     }
 }

@@ -58,6 +58,11 @@ pub(crate) fn told(status: &Status) -> Error {
     }
 }
 
+/// Whether a server told it, and not the connection to one.
+pub(crate) fn is_told(status: &Status) -> bool {
+    status.metadata().get_bin(DETAILS).is_some()
+}
+
 #[derive(serde::Deserialize)]
 struct Details {
     kind: String,

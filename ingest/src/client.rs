@@ -6,6 +6,7 @@ use qserv_core::catalog::{Database, Example, TransactionId};
 use qserv_core::schema::Description;
 use qserv_core::{Error, Result};
 use qserv_loaders::Input;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -28,16 +29,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at this address, for example `http://czar:4040`.
+    /// A client of the server at this address, for example `http://czar:4040`, that asks by way of `http`.
     ///
     /// # Errors
     /// `Invalid` if it is no HTTP address.
-    pub fn new(server: &str) -> Result<Self> {
+    pub fn new(server: &str, http: reqwest::Client) -> Result<Self> {
         let server = server.trim_end_matches('/');
         if !server.starts_with("http://") && !server.starts_with("https://") {
             return Err(Error::invalid("a server's address begins with http:// or https://").with("server", server));
         }
-        Ok(Self { base: format!("{server}/api/v1"), http: reqwest::Client::new() })
+        Ok(Self { base: format!("{server}/api/v1"), http })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -52,8 +53,12 @@ impl Client {
             return Ok(response);
         }
         let status = response.status();
-        match response.json::<ErrorBody>().await {
+        let is_text =
+            response.headers().get(CONTENT_TYPE).is_some_and(|form| form.as_bytes().starts_with(b"text/plain"));
+        let text = response.text().await.unwrap_or_default();
+        match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) => Err(body.into_error()),
+            Err(_) if is_text => Err(Error::invalid(text.trim().to_owned()).with("server", &self.base)),
             Err(_) => Err(Error::unavailable("the server's answer is not understood; is it a Qserv server?")
                 .with("server", &self.base)
                 .with("status", status)),

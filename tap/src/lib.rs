@@ -61,7 +61,7 @@ use client::{Client, ClientHeaders, Clients};
 use qserv_core::Result;
 use qserv_core::catalog::Catalog;
 use qserv_core::clock::SharedClock;
-use qserv_core::query::QueryService;
+use qserv_core::query::{QueryMeter, QueryService};
 use qserv_core::upload::TableReader;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::CorsLayer;
@@ -124,7 +124,8 @@ impl Tap {
         let is_host = |host: &&str| {
             !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
         };
-        format!("http://{}/tap", host.filter(is_host).unwrap_or("localhost"))
+        let scheme = if self.settings.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}/tap", host.filter(is_host).unwrap_or("localhost"))
     }
 
     fn client(&self, request: &Request) -> Client {
@@ -189,6 +190,12 @@ impl TapService {
             .layer(self.cross_origin.clone())
             .layer(map_response(name_server))
             .with_state(Arc::clone(&self.tap))
+    }
+
+    /// Counts queries of other protocols beside TAP's.
+    #[must_use]
+    pub fn meter(&self) -> Arc<dyn QueryMeter> {
+        Arc::clone(&self.tap.metrics) as Arc<dyn QueryMeter>
     }
 
     /// The routes of a server with their requests counted, and `/metrics` beside them, which tells what is counted.

@@ -13,6 +13,7 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 use qserv_core::catalog::JobPhase;
+use qserv_core::query::QueryMeter;
 use qserv_core::{Error, Result};
 use tokio::time::Instant;
 
@@ -87,7 +88,8 @@ impl Metrics {
             )?,
             queries: register.counters(
                 "qserv_queries_total",
-                "Queries that have ended, by mode (sync, async) and outcome (ok, client_gone, cancelled, refused, or the kind of error).",
+                "Queries that have ended, by mode (sync, async, flight) and outcome (ok, client_gone, cancelled, refused, or the kind of \
+                 error). In flight each stream of rows of this process counts, and as to_workers each query whose rows workers hand out.",
                 &["mode", "outcome"],
             )?,
             queries_running: register.gauges("qserv_queries_running", "Queries that run, by mode.", &["mode"])?,
@@ -154,6 +156,24 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text).map_err(internal)?;
         Ok(text)
+    }
+}
+
+impl QueryMeter for Metrics {
+    fn begins(&self, mode: &'static str) {
+        self.query_begins(mode);
+    }
+
+    fn ended(&self, mode: &'static str, outcome: &str, seconds: f64, rows: u64, bytes: u64) {
+        self.query_ended(mode, outcome, seconds, rows, bytes);
+    }
+
+    fn refused(&self, mode: &'static str) {
+        self.query_refused(mode);
+    }
+
+    fn uploaded(&self, bytes: u64) {
+        Self::uploaded(self, bytes);
     }
 }
 

@@ -16,7 +16,7 @@ pub struct TapSettings {
     /// One sentence for the landing page and the capabilities.
     pub description: String,
     /// The address of `/tap` as users see it, for example `https://data.example.org/tap`. Without one it is made from each
-    /// request's `Host` header with `http://`, which is wrong behind a proxy that ends TLS or changes the path.
+    /// request's `Host` header, which is wrong behind a proxy that ends TLS or changes the path.
     pub base_url: Option<String>,
     /// How to cite the catalogs, told in every document that has room for it: a DOI, a bibcode or a reference.
     pub citation: Option<String>,
@@ -93,6 +93,9 @@ pub struct TapSettings {
     /// The optional features of ADQL that the service understands, for the capabilities.
     #[serde(skip)]
     pub features: Vec<FeatureSet>,
+    /// Whether the service is asked over TLS, which its addresses must say.
+    #[serde(skip)]
+    pub is_secure: bool,
 }
 
 impl Default for TapSettings {
@@ -143,6 +146,7 @@ impl Default for TapSettings {
                 },
             ],
             functions: Vec::new(),
+            is_secure: false,
             features: default_features(),
         }
     }

@@ -19,6 +19,7 @@ from adbc_driver_flightsql import DatabaseOptions
 from adbc_driver_flightsql import dbapi
 
 from answers_checks import ANSWERS
+from operation_checks import metrics, wait_until
 from pyvo_checks import ENDLESS
 from values import assert_same_answer
 
@@ -266,6 +267,79 @@ def check_export(sky):
         assert manifest["rows"] == found.num_rows and manifest["counted"]
         assert found.schema.field("psfFlux").metadata[b"unit"] == b"nJy"
         assert found.to_pylist() == right.to_pylist()
+
+
+def check_metrics(sky):
+    """queries over Flight are counted beside TAP's, with their rows and what went wrong"""
+    counted = lambda outcome: metrics(sky).get(("qserv_queries_total", ("mode", "flight"), ("outcome", outcome)), 0)
+    rows_of = lambda: metrics(sky).get(("qserv_rows_total", ("mode", "flight")), 0)
+    before, rows_before = {word: counted(word) for word in ("ok", "invalid")}, rows_of()
+    with connected(sky.flight_url) as connection:
+        table = fetched(connection, "SELECT objectId FROM demo.Object ORDER BY objectId")
+    with pyarrow.flight.connect(sky.flight_url) as client:
+        try:
+            client.get_flight_info(descriptor("SELECT nosuch FROM demo.Object"))
+        except pyarrow.ArrowInvalid:
+            pass
+    wait_until(lambda: counted("ok") == before["ok"] + 1)
+    assert rows_of() == rows_before + table.num_rows and counted("invalid") == before["invalid"] + 1
+    assert metrics(sky)[("qserv_queries_running", ("mode", "flight"))] == 0
+
+
+def check_silent_client(sky):
+    """a client that is there and reads nothing loses its stream, and is told so when it reads again"""
+    running = lambda: metrics(sky)[("qserv_queries_running", ("mode", "flight"))]
+    with pyarrow.flight.connect(sky.flight_url) as client:
+        info = client.get_flight_info(descriptor("SELECT a.*, b.* FROM demo.Source AS a, demo.Visit AS b"))
+        reader = client.do_get(info.endpoints[0].ticket)
+        assert reader.read_chunk().data.num_rows > 0
+        began = time.monotonic()
+        wait_until(lambda: running() == 1)
+        wait_until(lambda: running() == 0)
+        assert 5 < time.monotonic() - began < 40, time.monotonic() - began
+        try:
+            while True:
+                reader.read_chunk()
+        except (pyarrow.ArrowException, OSError, KeyboardInterrupt) as error:
+            assert "took nothing" in str(error), error
+
+
+def check_exchange(sky):
+    """a table goes in and its join with the sky comes out, in one call"""
+    objects = sky.rows("Object").slice(100, 700)
+    table = pyarrow.table({"n": range(700), "ra": objects["coord_ra"], "dec": objects["coord_dec"]})
+    query = (
+        "SELECT t.n, o.objectId FROM TAP_UPLOAD.{} AS t JOIN demo.Object AS o "
+        "ON DISTANCE(t.ra, t.dec, o.coord_ra, o.coord_dec) < 0.001"
+    )
+    sky.duckdb.register("sent", table)
+    right = sky.duckdb.execute(
+        "SELECT t.n, o.objectId FROM sent t JOIN demo.Object o ON abs(t.dec - o.coord_dec) <= 0.01 "
+        "AND haversine(t.ra, t.dec, o.coord_ra, o.coord_dec) < 0.001"
+    ).fetchall()
+
+    def exchange(url, query, table, *headers):
+        options = pyarrow.flight.FlightCallOptions(headers=list(headers))
+        with pyarrow.flight.connect(url) as client:
+            writer, reader = client.do_exchange(descriptor(query), options)
+            with writer:
+                writer.begin(table.schema)
+                for batch in table.to_batches(max_chunksize=100):
+                    writer.write_batch(batch)
+                writer.done_writing()
+                return reader.read_all()
+
+    for url in services(sky).values():
+        assert_same_answer(rows(exchange(url, query.format("sent"), table)), right, False)
+        named = exchange(url, query.format("stars"), table, (b"qserv-table", b"stars"), (b"qserv-compression", b"zstd"))
+        assert_same_answer(rows(named), right, False)
+        for wrong, words in ((query.format("other"), "other"), ("SELECT nosuch FROM TAP_UPLOAD.sent", "nosuch")):
+            try:
+                exchange(url, wrong, table)
+            except (pyarrow.ArrowException, OSError) as error:
+                assert words in str(error) and not any(word in str(error) for word in INTERNAL), error
+            else:
+                raise AssertionError("it was answered")
 
 
 def check_cancel(sky):

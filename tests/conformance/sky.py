@@ -49,6 +49,7 @@ class SampleSky:
         # TAP wants a service that takes uploads to take addresses too; ours does so only if it is told to.
         # A client that takes nothing is to be given up while a check can wait for it.
         environment = {**os.environ, "QSERV_TAP__UPLOADS__FROM_URLS": "true", "QSERV_CZAR__CLIENT_TIMEOUT_S": "10"}
+        environment["QSERV_FLIGHT__CLIENT_TIMEOUT_S"] = "10"
         with log.open("w") as log_file:
             server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log_file, text=True, env=environment)
         # A server that neither speaks nor ends must not hold the judge for ever.

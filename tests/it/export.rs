@@ -43,6 +43,25 @@ fn rows(folder: &Path) -> Vec<Vec<String>> {
     rows
 }
 
+/// The rows of a catalog without their cells; nothing else is there but the margin.
+fn catalog_rows(folder: &Path) -> Vec<Vec<String>> {
+    let manifest = manifest(folder);
+    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["Source", "Source_20arcs", "collection.properties", "manifest.json"]);
+    let mut rows = Vec::new();
+    for part in manifest["parts"].as_array().unwrap() {
+        let open = File::open(folder.join(part["file"].as_str().unwrap())).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(open).unwrap().build().unwrap();
+        let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+        let found = cells::rows(&batches).unwrap();
+        assert!(found.len() <= 2000 && part["rows"] == found.len());
+        rows.extend(found.into_iter().map(|row| row[1..].to_vec()));
+    }
+    assert!(manifest["counted"] == true && manifest["margin"].as_array().unwrap().len() > 1);
+    rows
+}
+
 fn sorted(mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     rows.sort();
     rows
@@ -97,6 +116,17 @@ async fn an_export_is_whole_whatever_happens_in_between() {
     let lines: usize =
         changed(&text).keys().map(|file| fs::read_to_string(text.join(file)).unwrap().lines().count() - 1).sum();
     assert_eq!(lines, source.len());
+    let catalog = base.join("catalog");
+    let options = ["demo.Source", "--format", "hats", "--pixel-rows", "2000", "--margin-arcsec", "20"];
+    run(&options, &catalog).await.unwrap();
+    assert_same(catalog_rows(&catalog), source.clone());
+    assert!(run(&options, &catalog).await.unwrap().contains("there already"));
+    let other = run(&["demo.Source", "--format", "hats"], &catalog).await.unwrap_err();
+    assert!(other.contains("with other options"), "{other}");
+    let refused = run(&["demo.Filter", "--format", "hats"], &base.join("refused")).await.unwrap_err();
+    assert!(refused.contains("--position"), "{refused}");
+    let refused = run(&["demo.Source", "--pixel-rows", "5"], &base.join("refused")).await.unwrap_err();
+    assert!(refused.contains("--format hats"), "{refused}");
     let refused = run(&["--query", "SELECT nosuch FROM demo.Source"], &base.join("refused")).await.unwrap_err();
     assert!(refused.contains("nosuch"), "{refused}");
 

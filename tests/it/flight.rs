@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
@@ -19,7 +21,7 @@ use arrow_flight::{
     Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor, FlightEndpoint,
     FlightInfo, Ticket,
 };
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use qserv_core::partition::PixelizationKind;
 use qserv_core::query::field_metadata;
@@ -542,4 +544,51 @@ async fn a_session_brings_tables_along() {
     assert!(client.execute(near.to_owned(), None).await.is_err());
     let files = std::fs::read_dir(cluster.folder().join("czar/flight-uploads")).unwrap().count();
     assert_eq!(files, 0, "the files are gone with the session");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_goes_in_and_its_join_comes_out() {
+    let cluster = samples::flying_processes(PixelizationKind::Healpix, samples::CHUNK_ORDER).await;
+    let (batch, right) = places(&Processes::new(&cluster)).await;
+    let channel = Endpoint::from_shared(cluster.flight_url().unwrap()).unwrap().connect().await.unwrap();
+    let client = FlightServiceClient::new(channel);
+    let exchange = async |query: Option<Vec<u8>>, name: Option<&str>, batches: Vec<RecordBatch>| {
+        let encoder = FlightDataEncoderBuilder::new().with_schema(batch.schema());
+        let encoder = encoder.with_flight_descriptor(query.map(FlightDescriptor::new_cmd));
+        let data = encoder.build(futures::stream::iter(batches.into_iter().map(Ok)));
+        let data = data.map(|data| data.unwrap());
+        let mut request = tonic::Request::new(data);
+        if let Some(name) = name {
+            request.metadata_mut().insert("qserv-table", name.parse().unwrap());
+        }
+        let answer = client.clone().do_exchange(request).await.map_err(|status| status.message().to_owned())?;
+        let rows = FlightRecordBatchStream::new_from_flight_data(answer.into_inner().map_err(FlightError::from));
+        let batches: Vec<RecordBatch> = rows.try_collect().await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(cells::rows(&batches).unwrap())
+    };
+    let near = |table: &str| {
+        format!(
+            "SELECT t.id, o.objectId FROM TAP_UPLOAD.{table} AS t JOIN demo.Object AS o \
+             ON DISTANCE(t.ra, t.dec, o.coord_ra, o.coord_dec) < 0.00001"
+        )
+    };
+    let message = CommandStatementQuery { query: near("sent"), transaction_id: None }.as_any().encode_to_vec();
+    let pieces = vec![batch.slice(0, 1), batch.slice(1, 3)];
+    for (query, name) in
+        [(near("sent").into_bytes(), None), (message, None), (near("Stars").into_bytes(), Some("stars"))]
+    {
+        assert_same(exchange(Some(query), name, pieces.clone()).await.unwrap(), right.clone(), "exchange");
+    }
+    let refused = [
+        (Some(near("other")), None, pieces.clone(), "other"),
+        (Some(near("sent")), None, Vec::new(), "no rows"),
+        (Some(near("sent")), Some("a b"), pieces.clone(), "cannot be called"),
+        (None, None, pieces, "name the query"),
+    ];
+    for (query, name, batches, words) in refused {
+        let error = exchange(query.map(String::into_bytes), name, batches).await.unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+    let files = std::fs::read_dir(cluster.folder().join("czar/flight-uploads")).unwrap().count();
+    assert_eq!(files, 0, "the files are gone with their queries");
 }

@@ -14,4 +14,5 @@ mod samples;
 mod scripts;
 mod sky;
 mod surveys;
+mod tls;
 mod uploads;

@@ -44,14 +44,21 @@ pub(crate) fn write_files(folder: &Path, pixelization: PixelizationKind, chunk_o
 
 /// Three worker processes with the sky loaded through the command line.
 pub(crate) async fn processes(pixelization: PixelizationKind, chunk_order: u8) -> ProcessCluster {
-    loaded(ProcessSettings { program: program(), workers: 3, replication: 2, flight: false }, pixelization, chunk_order)
-        .await
+    loaded(settings(false, false), pixelization, chunk_order).await
 }
 
 /// The same with a secret and Flight.
 pub(crate) async fn flying_processes(pixelization: PixelizationKind, chunk_order: u8) -> ProcessCluster {
-    loaded(ProcessSettings { program: program(), workers: 3, replication: 2, flight: true }, pixelization, chunk_order)
-        .await
+    loaded(settings(true, false), pixelization, chunk_order).await
+}
+
+/// The same with TLS on all ports.
+pub(crate) async fn secure_processes(pixelization: PixelizationKind, chunk_order: u8) -> ProcessCluster {
+    loaded(settings(true, true), pixelization, chunk_order).await
+}
+
+fn settings(flight: bool, tls: bool) -> ProcessSettings {
+    ProcessSettings { program: program(), workers: 3, replication: 2, flight, tls }
 }
 
 async fn loaded(settings: ProcessSettings, pixelization: PixelizationKind, chunk_order: u8) -> ProcessCluster {

@@ -195,7 +195,8 @@ fn snapshot_of(database: Database) -> Snapshot {
 }
 
 async fn check(survey: Survey) {
-    let settings = ProcessSettings { program: samples::program(), workers: 3, replication: 2, flight: false };
+    let settings =
+        ProcessSettings { program: samples::program(), workers: 3, replication: 2, flight: false, tls: false };
     let cluster = ProcessCluster::start(settings).await.unwrap();
     let felis = cluster.folder().join("schema.yaml");
     let layout = cluster.folder().join("layout.toml");

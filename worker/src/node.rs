@@ -16,6 +16,7 @@ use qserv_engine::cluster::{Channels, MembershipSettings, Peers, Secret};
 use qserv_engine::scan::ColumnCache;
 use qserv_engine::session::{EngineLimits, WorkerSession, runtime};
 use qserv_engine::store::{ClusterStore, LocalStore};
+use qserv_tls::Tls;
 use url::Url;
 
 use crate::folder::DataFolder;
@@ -33,24 +34,25 @@ pub struct WorkerNode {
     pub(crate) segments: ClusterStore,
     pub(crate) channels: Channels,
     pub(crate) secret: Option<Secret>,
+    pub(crate) tls: Tls,
 }
 
 impl WorkerNode {
-    /// Takes hold of the worker's folder and opens its store.
+    /// Takes hold of the worker's folder and opens its store. `tls` is what it shows to those who connect, and whom it believes itself.
     ///
     /// # Errors
     /// As [`DataFolder::claim`] and [`LocalStore::open`]; `Invalid` for settings that cannot be.
-    pub async fn open(settings: &WorkerSettings, clock: SharedClock) -> Result<Self> {
+    pub async fn open(settings: &WorkerSettings, clock: SharedClock, tls: Tls) -> Result<Self> {
         let secret = settings.secret.as_deref().map(Secret::new).transpose()?;
         let (path, id, open_files) = (settings.data_dir.clone(), settings.id.clone(), settings.store.open_files);
         let (folder, local) = open_folder(path, id, open_files).await?;
         // What a czar says is not live any more is not; a czar that falls silent must not make its workers forget each other.
         let timeout = Duration::from_millis(MembershipSettings::default().worker_timeout_ms.saturating_mul(6));
-        let peers = Peers::new(clock, timeout);
+        let peers = Peers::new(clock, timeout).trusting(tls.trust.clone());
         let segments = ClusterStore::new(peers.clone(), settings.store.clone(), secret.clone())?;
         segments.add_local(folder.id().clone(), local.clone());
         let channels = Channels::new(peers.clone(), settings.channels.clone(), secret.clone());
-        Ok(Self { folder, local, peers, segments, channels, secret })
+        Ok(Self { folder, local, peers, segments, channels, secret, tls })
     }
 
     /// The worker's name.

@@ -15,6 +15,7 @@ use qserv_core::catalog::WorkerId;
 use qserv_core::clock::SharedClock;
 use qserv_core::{Error, Result};
 use qserv_engine::cluster::{Announcement, Heartbeat, Secret, check_worker_url};
+use qserv_tls::{Acceptor, Connection, Tls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -49,12 +50,12 @@ pub struct WorkerServer {
 }
 
 impl WorkerServer {
-    /// Opens the worker's folder and serves it, with the engine's sessions.
+    /// Opens the worker's folder and serves it without TLS, with the engine's sessions.
     ///
     /// # Errors
     /// As [`WorkerNode::open`] and [`WorkerServer::start_with`].
     pub async fn start(settings: &WorkerSettings, clock: SharedClock) -> Result<Self> {
-        let node = WorkerNode::open(settings, clock).await?;
+        let node = WorkerNode::open(settings, clock, Tls::default()).await?;
         let Engine { session, runtime, .. } = node.engine(settings)?;
         Self::start_with(settings, node, session, runtime).await
     }
@@ -93,7 +94,8 @@ impl WorkerServer {
         let local_addr = listener
             .local_addr()
             .map_err(|error| Error::internal("the listener does not know its address").caused_by(error))?;
-        let url = advertised(settings, local_addr)?;
+        let acceptor = node.tls.acceptor.clone();
+        let url = advertised(settings, local_addr, acceptor.is_some())?;
         if node.secret.is_none() && !local_addr.ip().is_loopback() {
             tracing::warn!(listen = %local_addr, "whoever reaches this address can read and write all data: set a secret");
         }
@@ -118,7 +120,7 @@ impl WorkerServer {
             probe_interval: Duration::from_millis(settings.channels.probe_interval_ms),
             probe_timeout: Duration::from_millis(settings.channels.probe_timeout_ms),
         };
-        tasks.spawn(listen(listener, router, limits, stopping));
+        tasks.spawn(listen(listener, acceptor, router, limits, stopping));
         let heartbeat = match &settings.czar_url {
             Some(czar_url) => Some(start_heartbeat(settings, &parse_url(czar_url, "czar_url")?, &node, &url)?),
             None => None,
@@ -188,10 +190,14 @@ impl WorkerServer {
     }
 }
 
-fn advertised(settings: &WorkerSettings, local_addr: SocketAddr) -> Result<Url> {
+fn advertised(settings: &WorkerSettings, local_addr: SocketAddr, is_secure: bool) -> Result<Url> {
     if let Some(url) = &settings.advertise_url {
         let url = parse_url(url, "advertise_url")?;
         check_worker_url(&url)?;
+        if (url.scheme() == "https") != is_secure {
+            let error = "the address of a worker begins with https:// if it has a certificate, and else with http://";
+            return Err(Error::invalid(error).with("setting", "advertise_url").with("address", url));
+        }
         return Ok(url);
     }
     if local_addr.ip().is_unspecified() && settings.czar_url.is_some() {
@@ -199,7 +205,8 @@ fn advertised(settings: &WorkerSettings, local_addr: SocketAddr) -> Result<Url> 
             .with("listen", local_addr)
             .with("setting", "advertise_url"));
     }
-    Url::parse(&format!("http://{local_addr}/"))
+    let scheme = if is_secure { "https" } else { "http" };
+    Url::parse(&format!("{scheme}://{local_addr}/"))
         .map_err(|error| Error::internal("the listener's address is none").caused_by(error))
 }
 
@@ -233,7 +240,13 @@ struct ConnectionLimits {
 }
 
 /// Accepts connections until told to stop, then waits until all have ended. Dropping the future cuts them off.
-async fn listen(listener: TcpListener, router: Router, limits: ConnectionLimits, mut stopping: watch::Receiver<bool>) {
+async fn listen(
+    listener: TcpListener,
+    acceptor: Option<Acceptor>,
+    router: Router,
+    limits: ConnectionLimits,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     server
@@ -258,7 +271,7 @@ async fn listen(listener: TcpListener, router: Router, limits: ConnectionLimits,
             Some(_) = connections.join_next() => {}
             (accepted, slot) = accepted => match accepted {
                 Ok((stream, _)) => {
-                    let serving = serve(stream, router.clone(), server.clone(), stopping.clone());
+                    let serving = serve(stream, acceptor.clone(), router.clone(), server.clone(), stopping.clone());
                     connections.spawn(async move {
                         serving.await;
                         drop(slot);
@@ -278,6 +291,7 @@ async fn listen(listener: TcpListener, router: Router, limits: ConnectionLimits,
 /// Serves one connection until it ends; when told to stop, until the requests that run on it have ended.
 async fn serve(
     stream: TcpStream,
+    acceptor: Option<Acceptor>,
     router: Router,
     server: auto::Builder<TokioExecutor>,
     mut stopping: watch::Receiver<bool>,
@@ -286,6 +300,22 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection stays with delayed sending");
     }
+    let stream = match acceptor {
+        None => Connection::Plain(stream),
+        Some(acceptor) => {
+            let accepted = tokio::select! {
+                accepted = acceptor.accept(stream, |stream| stream) => accepted,
+                () = told_to_stop(&mut stopping) => return,
+            };
+            match accepted {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::debug!(%error, "a connection is not secure");
+                    return;
+                }
+            }
+        }
+    };
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

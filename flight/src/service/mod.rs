@@ -1,5 +1,6 @@
 //! Flight SQL on the czar.
 
+mod exchange;
 mod protocol;
 
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use futures::TryStreamExt;
 use qserv_core::bulk::{BulkPlan, BulkRows, BulkService, Part, PartService};
 use qserv_core::catalog::Snapshot;
 use qserv_core::clock::SharedClock;
-use qserv_core::query::{QueryRequest, QueryService};
+use qserv_core::query::{QueryMeter, QueryRequest, QueryService};
 use qserv_core::upload::{TAP_UPLOAD, Upload};
 use qserv_core::{Error, Result};
 use tokio::task::JoinSet;
@@ -33,7 +34,7 @@ use crate::runs::Run;
 use crate::sessions::{Existing, Sessions, named};
 use crate::settings::FlightSettings;
 use crate::status::status;
-use crate::stream::{DataStream, compression, encode};
+use crate::stream::{DataStream, Purpose, compression, encode};
 use crate::ticket::{Content, TicketKey, sealed_in, ticket_of, unix_s};
 
 /// What the service is made of; all of it comes from outside.
@@ -82,19 +83,38 @@ impl FlightSql {
             key,
             clock,
             planned: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
-            sessions: Arc::new(Sessions::new(uploads, settings.max_upload_bytes, patience)),
+            sessions: Arc::new(Sessions::new(uploads, settings.max_upload_bytes, patience, settings.client_timeout())),
             ahead: Arc::default(),
             prepared: Arc::new(Mutex::new(Kept::new(settings.max_statements))),
             settings: Arc::new(settings),
         }
     }
 
+    /// Counts its queries by this.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<dyn QueryMeter>) -> Self {
+        self.parts.streams = self.parts.streams.metered(meter);
+        self
+    }
+
     fn ends_s(&self) -> u64 {
         unix_s(&self.clock).saturating_add(self.settings.ticket_lifetime().as_secs())
     }
 
-    /// Plans a statement and says where its rows are.
+    /// Plans a statement and says where its rows are. Counted are those that cannot be planned, and those whose rows others hand out:
+    /// what is handed out here is counted when it is.
     async fn info(&self, request: QueryRequest, descriptor: FlightDescriptor) -> Result<FlightInfo> {
+        let planned = self.planned(request, descriptor).await;
+        let outcome = match &planned {
+            Ok(info) if info.endpoint.iter().all(|endpoint| endpoint.location.is_empty()) => return planned,
+            Ok(_) => "to_workers",
+            Err(error) => error.kind().as_str(),
+        };
+        self.parts.streams.count(outcome);
+        planned
+    }
+
+    async fn planned(&self, request: QueryRequest, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let has_uploads = !request.uploads.is_empty();
         let BulkPlan { schema, rows, .. } = self.bulk.plan(request).await?;
         let ends_s = match has_uploads {
@@ -140,9 +160,9 @@ impl FlightSql {
                 let options = compression(headers)?;
                 let gone = || Error::not_found("the czar does not have this statement any more; ask the query again");
                 let run = lock(&self.planned).get(&id).ok_or_else(gone)?;
-                let permit = self.parts.streams.enter()?;
+                let place = self.parts.streams.enter(Purpose::Query)?;
                 let result = run.rows().await?;
-                Ok(encode(result.schema, result.batches, options, permit, run.cancelled.clone()))
+                Ok(encode(result.schema, result.batches, options, place, run.cancelled.clone()))
             }
         }
     }
@@ -241,7 +261,8 @@ impl FlightSql {
         let session = named(request.metadata())?.ok_or_else(|| Error::invalid("the request names no session"))?;
         let rows = FlightRecordBatchStream::new_from_flight_data(request.into_inner().map_err(FlightError::from));
         let rows = rows.map_err(|error| Error::invalid("the rows that were sent cannot be read").caused_by(error));
-        let count = self.sessions.take(&session, &command.table, existing, rows).await?;
+        let (count, bytes) = self.sessions.take(&session, &command.table, existing, rows).await?;
+        self.parts.streams.uploaded(bytes);
         Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
@@ -262,8 +283,9 @@ impl FlightSql {
 
 /// A worker's address as Flight writes it.
 fn location(url: &str) -> String {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
-    format!("grpc+tcp://{host}")
+    let (scheme, host) = url.split_once("://").unwrap_or(("http", url));
+    let scheme = if scheme == "https" { "grpc+tls" } else { "grpc+tcp" };
+    format!("{scheme}://{}", host.trim_end_matches('/'))
 }
 
 fn endpoint(ticket: Ticket, ends_s: u64) -> FlightEndpoint {

@@ -34,7 +34,7 @@ use crate::metadata::{self, TableFilter};
 use crate::prepared::{Prepared, one_row};
 use crate::sessions::named;
 use crate::status::status;
-use crate::stream::{DataStream, encode};
+use crate::stream::{DataStream, Purpose, encode};
 use crate::ticket::unix_s;
 
 /// The header in which a client names the language of its queries: `adql`, which is the default, or `sql`.
@@ -51,8 +51,8 @@ impl FlightSql {
     fn one(&self, batch: Result<RecordBatch>) -> Result<Response<DataStream>, Status> {
         let stream = batch.and_then(|batch| {
             let rows = futures::stream::iter([Ok(batch.clone())]).boxed();
-            let permit = self.parts.streams.enter()?;
-            Ok(encode(batch.schema(), rows, IpcWriteOptions::default(), permit, CancellationToken::new()))
+            let place = self.parts.streams.enter(Purpose::Metadata)?;
+            Ok(encode(batch.schema(), rows, IpcWriteOptions::default(), place, CancellationToken::new()))
         });
         stream.map(Response::new).map_err(|error| status(&error))
     }
@@ -70,7 +70,7 @@ impl FlightSql {
     }
 }
 
-fn language(headers: &MetadataMap) -> Result<Language, Status> {
+pub(super) fn language(headers: &MetadataMap) -> Result<Language, Status> {
     match headers.get(LANGUAGE).map(|word| word.to_str().unwrap_or_default()) {
         None => Ok(Language::Adql),
         Some(word) if word.eq_ignore_ascii_case("adql") => Ok(Language::Adql),

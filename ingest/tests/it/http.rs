@@ -20,7 +20,7 @@ fn a_client_loads_through_a_server() {
         let mut serving = tokio::task::JoinSet::new();
         let app = router(cluster.ingest.clone());
         serving.spawn(async move { axum::serve(listener, app).await });
-        let client = Client::new(&format!("http://{address}/")).unwrap();
+        let client = Client::new(&format!("http://{address}/"), reqwest::Client::new()).unwrap();
 
         let declared = database(PixelizationKind::Healpix, None, 60.0);
         let created = client.create_database(&declared).await.unwrap();
@@ -47,7 +47,7 @@ fn a_client_loads_through_a_server() {
         client.drop_database("sky").await.unwrap();
         assert_eq!(client.describe_database("sky").await.unwrap_err().kind(), ErrorKind::NotFound);
         assert!(cluster.stores.files().is_empty());
-        assert_eq!(Client::new("localhost").unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(Client::new("localhost", reqwest::Client::new()).unwrap_err().kind(), ErrorKind::Invalid);
     });
 }
 
@@ -61,7 +61,7 @@ fn an_upload_that_breaks_off_is_no_end_of_file() {
         let mut serving = tokio::task::JoinSet::new();
         let app = router(cluster.ingest.clone());
         serving.spawn(async move { axum::serve(listener, app).await });
-        let client = Client::new(&format!("http://{address}")).unwrap();
+        let client = Client::new(&format!("http://{address}"), reqwest::Client::new()).unwrap();
         let transaction = client.begin("sky").await.unwrap();
         struct Broken(bool);
         impl std::io::Read for Broken {

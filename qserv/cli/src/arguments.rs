@@ -302,15 +302,17 @@ pub enum ExportFormat {
     Arrow,
     /// Comma-separated with a header
     Csv,
+    /// A HATS catalog, sorted by position, with its margin beside it
+    Hats,
 }
 
 impl ExportFormat {
-    /// How the names of such files end.
+    /// How the names of the parts' files end; those of a catalog are made of them.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
             Self::Parquet => "parquet",
-            Self::Arrow => "arrow",
+            Self::Arrow | Self::Hats => "arrow",
             Self::Csv => "csv",
         }
     }
@@ -334,9 +336,24 @@ pub struct ExportArguments {
     /// Parts that are read at once
     #[arg(long, value_name = "N", default_value = "8")]
     pub parallel: std::num::NonZeroUsize,
+    /// HATS: the name of the catalog [that of the table]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// HATS: the columns of right ascension and declination, in degrees [those that their UCDs declare to be]
+    #[arg(long, value_name = "RA,DEC", value_parser = parse_position)]
+    pub position: Option<[String; 2]>,
+    /// HATS: how far around its pixel each file of the margin reaches, in arc seconds; 0: no margin [10]
+    #[arg(long, value_name = "N")]
+    pub margin_arcsec: Option<f64>,
+    /// HATS: most rows of a pixel, which is one file [1000000]
+    #[arg(long, value_name = "N")]
+    pub pixel_rows: Option<std::num::NonZeroU64>,
     /// The czar's address of Arrow Flight SQL [setting: client.flight]
     #[arg(long, value_name = "URL")]
     pub flight: Option<String>,
+    /// The authorities (PEM) whose certificates are believed [setting: tls.authorities]
+    #[arg(long, value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
 }
 
 /// `qserv adql`.
@@ -358,6 +375,9 @@ pub struct ServerArgument {
     /// The czar's address [setting: client.server]
     #[arg(long = "server", value_name = "URL")]
     pub url: Option<String>,
+    /// The authorities (PEM) whose certificates are believed [setting: tls.authorities]
+    #[arg(long, value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -401,10 +421,16 @@ impl Arguments {
             )
             | Command::Load(LoadArguments { server, .. })
             | Command::Query(QueryArguments { server, .. }) => {
-                vec![Override::given("--server", "client.server", server.url.clone())]
+                vec![
+                    Override::given("--server", "client.server", server.url.clone()),
+                    Override::given("--authorities", "tls.authorities", path(&server.authorities)),
+                ]
             }
             Command::Export(export) => {
-                vec![Override::given("--flight", "client.flight", export.flight.clone())]
+                vec![
+                    Override::given("--flight", "client.flight", export.flight.clone()),
+                    Override::given("--authorities", "tls.authorities", path(&export.authorities)),
+                ]
             }
             Command::Adql(_) => Vec::new(),
         };
@@ -418,6 +444,13 @@ fn parse_table(text: &str) -> Result<TableName, String> {
             Ok(TableName { database: database.to_owned(), table: table.to_owned() })
         }
         _ => Err("write the database and the table with a point between, for example dp1.Object".to_owned()),
+    }
+}
+
+fn parse_position(text: &str) -> Result<[String; 2], String> {
+    match text.split_once(',').map(|(ra, dec)| [ra.trim(), dec.trim()]) {
+        Some(names) if names.iter().all(|name| !name.is_empty() && !name.contains(',')) => Ok(names.map(str::to_owned)),
+        _ => Err("name two columns with a comma between, for example ra,dec".to_owned()),
     }
 }
 
@@ -492,10 +525,14 @@ mod tests {
                 "--data-dir",
                 "d",
             ],
-            &["query", "SELECT 1", "--server", "http://x"],
+            &["query", "SELECT 1", "--server", "http://x", "--authorities", "a.pem"],
+            &["export", "d.t", "--flight", "grpc://x", "--authorities", "a.pem", "--to=x"],
         ] {
             let overrides = parse(line).unwrap().overrides();
-            assert_eq!(overrides.len(), line.iter().filter(|word| word.starts_with("--")).count());
+            assert_eq!(
+                overrides.len(),
+                line.iter().filter(|word| word.starts_with("--") && !word.contains('=')).count()
+            );
             crate::settings::Layers { overrides, ..Default::default() }.read().unwrap();
         }
     }
@@ -506,6 +543,11 @@ mod tests {
         let Command::Export(export) = parse(&line).unwrap().command else { unreachable!() };
         assert_eq!((export.query.as_deref(), export.table), (Some("SELECT 1"), None));
         assert_eq!((export.format, export.parallel.get()), (ExportFormat::Csv, 2));
+        let line =
+            ["export", "d.t", "--to", "x", "--format", "hats", "--position", "ra, dec", "--margin-arcsec", "2.5"];
+        let Command::Export(export) = parse(&line).unwrap().command else { unreachable!() };
+        assert_eq!(export.position, Some(["ra".to_owned(), "dec".to_owned()]));
+        assert_eq!((export.format, export.margin_arcsec, export.pixel_rows), (ExportFormat::Hats, Some(2.5), None));
     }
 
     #[test]
@@ -544,6 +586,8 @@ mod tests {
             &["export", "--to", "x"],
             &["export", "d.t", "--query", "SELECT 1", "--to", "x"],
             &["export", "d.t", "--to", "x", "--parallel", "0"],
+            &["export", "d.t", "--to", "x", "--position", "ra"],
+            &["export", "d.t", "--to", "x", "--pixel-rows", "0"],
             &["frobnicate"],
         ] {
             assert!(parse(line).is_err(), "{line:?}");

@@ -1,4 +1,5 @@
-//! The listener of HTTP: connections whose clients take nothing for too long are given up.
+//! The listener of HTTP and of Flight: connections whose clients take nothing for too long are given up. Where the process has a
+//! certificate, they speak TLS.
 //!
 //! An answer is made as its client reads it. One who stops reading without going away would keep the query, its memory and its turn
 //! for ever: nothing in HTTP or TCP ends that. Here a write that makes no progress for the client timeout is an error, which ends the
@@ -13,9 +14,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::serve::Listener;
+use futures::Stream;
+use qserv_tls::{Acceptor, Connection};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A connection on which nothing happens is probed after this time, a few times this far apart; then it is dead.
@@ -24,41 +28,83 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 const PROBES: u32 = 3;
 
+/// Connections that agree on keys at once; further ones wait.
+const MAX_HANDSHAKES: usize = 1024;
+
 /// A listener whose connections lose patience.
 #[derive(Debug)]
 pub(crate) struct PatientListener {
     listener: TcpListener,
     patience: Duration,
+    acceptor: Option<Acceptor>,
+    /// Those that are agreeing on keys: a slow one holds up no other.
+    handshakes: JoinSet<io::Result<Accepted>>,
 }
 
+/// A connection with the address that it comes from.
+type Accepted = (Connection<Patient<TcpStream>>, SocketAddr);
+
 impl PatientListener {
-    /// Gives clients so much time to take the next bytes.
-    pub(crate) fn new(listener: TcpListener, patience: Duration) -> Self {
-        Self { listener, patience }
+    /// Gives clients so much time to take the next bytes. With an acceptor it speaks TLS.
+    pub(crate) fn new(listener: TcpListener, patience: Duration, acceptor: Option<Acceptor>) -> Self {
+        Self { listener, patience, acceptor, handshakes: JoinSet::new() }
+    }
+
+    /// The connections, one after the other, for ever.
+    pub(crate) fn connections(self) -> impl Stream<Item = io::Result<Connection<Patient<TcpStream>>>> {
+        futures::stream::unfold(self, async |mut listener| {
+            let (connection, _) = listener.accept().await;
+            Some((Ok(connection), listener))
+        })
     }
 }
 
 impl Listener for PatientListener {
-    type Io = Patient<TcpStream>;
+    type Io = Connection<Patient<TcpStream>>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        // Answers are small packets now and then: waiting to fill one costs each 40 ms.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+        loop {
+            let has_room = self.handshakes.len() < MAX_HANDSHAKES;
+            let (stream, address) = tokio::select! {
+                Some(ended) = self.handshakes.join_next() => match ended {
+                    Ok(Ok(accepted)) => return accepted,
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "a connection is not secure");
+                        continue;
+                    }
+                    Err(_) => continue,
+                },
+                accepted = Listener::accept(&mut self.listener), if has_room => accepted,
+            };
+            prepare(&stream);
+            let patience = self.patience;
+            let Some(acceptor) = self.acceptor.clone() else {
+                return (Connection::Plain(Patient::new(stream, patience)), address);
+            };
+            self.handshakes.spawn(async move {
+                let connection = acceptor.accept(stream, |stream| Patient::new(stream, patience)).await?;
+                Ok((connection, address))
+            });
         }
-        let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_INTERVAL);
-        #[cfg(any(target_os = "linux", target_os = "macos"))]
-        let probes = probes.with_retries(PROBES);
-        if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&probes) {
-            tracing::debug!(%error, "a connection is not probed");
-        }
-        (Patient::new(stream, self.patience), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+}
+
+/// Sets what a new connection needs.
+fn prepare(stream: &TcpStream) {
+    // Answers are small packets now and then: waiting to fill one costs each 40 ms.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps its delay");
+    }
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_INTERVAL);
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    let probes = probes.with_retries(PROBES);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+        tracing::debug!(%error, "a connection is not probed");
     }
 }
 

@@ -29,6 +29,7 @@ use qserv_engine::store::ClusterStore;
 use qserv_flight::{FlightSql, PartServer, TicketKey};
 use qserv_ingest::Ingest;
 use qserv_tap::{FeatureSet, Function, TapService, TapSettings};
+use qserv_tls::{Acceptor, Tls};
 use qserv_worker::{EmbeddedWorker, WorkerNode, WorkerServer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -66,6 +67,8 @@ pub struct Server {
     is_alone: bool,
     drain: Duration,
     client_timeout: Duration,
+    /// Makes the connections of all ports secure.
+    acceptor: Option<Acceptor>,
     /// Dropped last: queries and loads end before the workers of this process do.
     workers: Vec<EmbeddedWorker>,
     tasks: JoinSet<()>,
@@ -112,6 +115,7 @@ impl Server {
     }
 
     async fn build(settings: &Settings, shape: &Shape<'_>, clock: SharedClock) -> Result<Self> {
+        let Tls { acceptor, trust } = settings.tls.read()?;
         make_folder(shape.data_dir).await?;
         let catalog_url = match &settings.czar.catalog_url {
             Some(url) => url.clone(),
@@ -120,7 +124,7 @@ impl Server {
         let catalog = Catalog::open(&catalog_url).await?;
 
         let secret = settings.czar.secret.as_deref().map(Secret::new).transpose()?;
-        let peers = settings.czar.membership.peers(Arc::clone(&clock));
+        let peers = settings.czar.membership.peers(Arc::clone(&clock)).trusting(trust);
         let store = ClusterStore::new(peers.clone(), settings.czar.store.clone(), secret.clone())?;
         let channels = Channels::new(peers.clone(), settings.czar.channels.clone(), secret.clone());
         let limits = EngineLimits {
@@ -204,6 +208,7 @@ impl Server {
             is_alone,
             drain,
             client_timeout,
+            acceptor,
             workers,
             tasks,
         })
@@ -275,9 +280,10 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let tap = self.tap()?;
         let router = self.router(&tap);
-        let Self { catalog, workers, mut tasks, drain, client_timeout, flight, flight_listener, .. } = self;
+        let Self { catalog, workers, mut tasks, drain, client_timeout, acceptor, flight, flight_listener, .. } = self;
         // Nothing is left to do with each connection, but axum knows the addresses only of listeners like this.
-        let listener = PatientListener::new(listener, client_timeout).tap_io(|_| ());
+        let listener = PatientListener::new(listener, client_timeout, acceptor.clone()).tap_io(|_| ());
+        let flight_listener = flight_listener.map(|listener| PatientListener::new(listener, client_timeout, acceptor));
         let (stopping, mut stopped) = tokio::sync::watch::channel(false);
         let told = tap.clone();
         let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
@@ -287,7 +293,7 @@ impl Server {
                 stopping.send_replace(true);
             })
             .into_future();
-        let flying = serve_flight(flight, flight_listener, stopped.clone());
+        let flying = Box::pin(serve_flight(flight.metered(tap.meter()), flight_listener, stopped.clone()));
         // All end by themselves after the stop.
         let working = async {
             let (served, (), flown) = tokio::join!(serving, tap.run_jobs(), flying);
@@ -339,11 +345,10 @@ fn flight(
 /// Serves Flight SQL until told to stop, if there is a listener.
 async fn serve_flight(
     flight: FlightSql,
-    listener: Option<TcpListener>,
+    listener: Option<PatientListener>,
     mut stopped: tokio::sync::watch::Receiver<bool>,
 ) -> Result<()> {
     let Some(listener) = listener else { return Ok(()) };
-    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
@@ -352,7 +357,7 @@ async fn serve_flight(
         .http2_keepalive_interval(Some(FLIGHT_PROBE))
         .http2_keepalive_timeout(Some(FLIGHT_PROBE))
         .add_service(flight.into_service())
-        .serve_with_incoming_shutdown(incoming, stop)
+        .serve_with_incoming_shutdown(listener.connections(), stop)
         .await
         .map_err(|error| Error::unavailable("Flight cannot be served").caused_by(error))
 }
@@ -363,7 +368,7 @@ async fn serve_flight(
 /// As [`WorkerServer::start`].
 pub async fn start_worker(settings: &Settings) -> Result<WorkerServer> {
     let clock: SharedClock = Arc::new(SystemClock);
-    let node = WorkerNode::open(&settings.worker, Arc::clone(&clock)).await?;
+    let node = WorkerNode::open(&settings.worker, Arc::clone(&clock), settings.tls.read()?).await?;
     let engine = node.engine(&settings.worker)?;
     let public = match &settings.worker.secret {
         Some(secret) if settings.flight.from_workers => {
@@ -413,6 +418,7 @@ fn tap_settings(settings: &Settings, data_dir: &Path) -> TapSettings {
         scratch_dir: data_dir.join(&settings.tap.scratch_dir),
         functions: qserv_udfs::signatures().into_iter().map(function).collect(),
         features: features(),
+        is_secure: settings.tls.certificate.is_some(),
         ..settings.tap.clone()
     }
 }

@@ -112,6 +112,21 @@ pub trait QueryService: Send + Sync + 'static {
     async fn snapshot(&self) -> Result<Arc<Snapshot>>;
 }
 
+/// Counts queries, for those who watch over the service. A mode is a word of the protocol that brings them.
+pub trait QueryMeter: std::fmt::Debug + Send + Sync {
+    /// A query has its turn.
+    fn begins(&self, mode: &'static str);
+
+    /// A query that had its turn has ended: `ok`, `client_gone`, or with a kind of error; so many rows and bytes were handed out.
+    fn ended(&self, mode: &'static str, outcome: &str, seconds: f64, rows: u64, bytes: u64);
+
+    /// A query was refused because too many are there.
+    fn refused(&self, mode: &'static str);
+
+    /// A table of so many bytes was brought along.
+    fn uploaded(&self, bytes: u64);
+}
+
 /// A VO description of a field's metadata value, if it has one.
 #[must_use]
 pub fn describe<'a>(field: &'a Field, key: &str) -> Option<&'a str> {

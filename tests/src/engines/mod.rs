@@ -1,5 +1,6 @@
 //! The three engines that must agree.
 
+mod certificates;
 mod embedded;
 mod plain;
 mod processes;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 
 use super::Engine;
+use super::certificates::Certificates;
 use crate::cells;
 
 /// How long a process may take to come up or to be noticed: far more than it needs, so that a slow machine fails no test.
@@ -29,6 +30,8 @@ pub struct ProcessSettings {
     pub replication: usize,
     /// Whether the cluster has a secret and serves Flight.
     pub flight: bool,
+    /// Whether all of its ports speak TLS, with certificates of an authority of its own.
+    pub tls: bool,
 }
 
 /// Streams that a czar with Flight hands out at once.
@@ -47,6 +50,7 @@ pub struct ProcessCluster {
     flight_port: Option<u16>,
     worker_ports: Vec<u16>,
     workers: Vec<Option<Child>>,
+    client: reqwest::Client,
 }
 
 impl ProcessCluster {
@@ -57,17 +61,20 @@ impl ProcessCluster {
     pub async fn start(settings: ProcessSettings) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let czar_port = free_port()?;
-        let czar_url = format!("http://127.0.0.1:{czar_port}");
+        let scheme = if settings.tls { "https" } else { "http" };
+        let czar_url = format!("{scheme}://127.0.0.1:{czar_port}");
+        let client = if settings.tls { Certificates::write(folder.path())?.client()? } else { reqwest::Client::new() };
         let flight_port = if settings.flight { Some(free_port()?) } else { None };
         let flight = flight_port.map_or_else(String::new, |port| {
             format!("[flight]\nlisten = \"127.0.0.1:{port}\"\nmax_streams = {MAX_STREAMS}\n")
         });
         let config = format!(
             "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\n{}{flight}[ingest]\nreplication = {}\n\
-             [czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n",
+             [czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n{}",
             folder.path().join("czar"),
             secret_line(&settings),
             settings.replication,
+            tls_section(&settings, folder.path()),
         );
         let czar = launch(&settings.program, "czar", folder.path(), "czar.toml", &config)?;
         let mut cluster = Self {
@@ -78,6 +85,7 @@ impl ProcessCluster {
             czar,
             czar_url,
             flight_port,
+            client,
         };
         cluster.wait_for_czar().await?;
         for number in 0..cluster.workers.len() {
@@ -97,7 +105,14 @@ impl ProcessCluster {
     /// The address of Flight SQL, if it is served.
     #[must_use]
     pub fn flight_url(&self) -> Option<String> {
-        self.flight_port.map(|port| format!("http://127.0.0.1:{port}"))
+        let scheme = if self.settings.tls { "https" } else { "http" };
+        self.flight_port.map(|port| format!("{scheme}://127.0.0.1:{port}"))
+    }
+
+    /// The file of the authority that the certificates are from, if there are some.
+    #[must_use]
+    pub fn authorities(&self) -> Option<PathBuf> {
+        self.settings.tls.then(|| Certificates::authorities(self.folder.path()))
     }
 
     /// A folder for files of the test, gone with the cluster.
@@ -113,10 +128,11 @@ impl ProcessCluster {
     pub fn start_worker(&mut self, number: usize) -> Result<(), String> {
         let port = self.worker_ports[number];
         let config = format!(
-            "[worker]\nid = \"w{number}\"\nlisten = \"127.0.0.1:{port}\"\ndata_dir = {:?}\nczar_url = \"{}/\"\n{}",
+            "[worker]\nid = \"w{number}\"\nlisten = \"127.0.0.1:{port}\"\ndata_dir = {:?}\nczar_url = \"{}/\"\n{}{}",
             self.folder.path().join(format!("worker{number}")),
             self.czar_url,
             secret_line(&self.settings),
+            tls_section(&self.settings, self.folder.path()),
         );
         let file = format!("worker{number}.toml");
         self.workers[number] = Some(launch(&self.settings.program, "worker", self.folder.path(), &file, &config)?);
@@ -170,7 +186,7 @@ impl ProcessCluster {
         let url = format!("{}/cluster/v1/workers", self.czar_url);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let live = match get(&url).await {
+            let live = match get(&self.client, &url).await {
                 Ok(body) => live_workers(&body),
                 Err(_) => None,
             };
@@ -187,7 +203,7 @@ impl ProcessCluster {
     async fn wait_for_czar(&mut self) -> Result<(), String> {
         let url = format!("{}/tap/availability", self.czar_url);
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while get(&url).await.is_err() {
+        while get(&self.client, &url).await.is_err() {
             let has_ended = self.czar.try_wait().map_err(|error| error.to_string())?.is_some();
             if has_ended || tokio::time::Instant::now() > deadline {
                 return Err(format!("the czar does not answer{}", self.logs()));
@@ -204,6 +220,9 @@ impl ProcessCluster {
     pub async fn qserv(&self, arguments: &[&str]) -> Result<Output, String> {
         let mut command = tokio::process::Command::new(&self.settings.program);
         command.args(arguments).args(["--server", &self.czar_url]).stdin(Stdio::null()).kill_on_drop(true);
+        if let Some(authorities) = self.authorities() {
+            command.arg("--authorities").arg(authorities);
+        }
         let output = command.output().await.map_err(|error| error.to_string())?;
         if output.status.success() {
             return Ok(output);
@@ -241,6 +260,10 @@ impl Drop for ProcessCluster {
 
 fn secret_line(settings: &ProcessSettings) -> String {
     if settings.flight { format!("secret = \"{SECRET}\"\n") } else { String::new() }
+}
+
+fn tls_section(settings: &ProcessSettings, folder: &Path) -> String {
+    if settings.tls { Certificates::section(folder) } else { String::new() }
 }
 
 /// Ports below those that systems give to outgoing connections: one that is free now is not taken by a client before its server
@@ -282,9 +305,9 @@ fn run(program: &Path, command: &str, folder: &Path, file: &str) -> Result<Child
         .map_err(|error| format!("{}: {error}", program.display()))
 }
 
-async fn get(url: &str) -> Result<String, String> {
+async fn get(client: &reqwest::Client, url: &str) -> Result<String, String> {
     // Whoever has no secret does not mind one.
-    let request = reqwest::Client::new().get(url).bearer_auth(SECRET);
+    let request = client.get(url).bearer_auth(SECRET);
     let answer = request.send().await.map_err(|error| error.to_string())?;
     answer.error_for_status().map_err(|error| error.to_string())?.text().await.map_err(|error| error.to_string())
 }
@@ -306,7 +329,7 @@ impl Processes {
     /// The engine of a running cluster.
     #[must_use]
     pub fn new(cluster: &ProcessCluster) -> Self {
-        Self { client: reqwest::Client::new(), url: format!("{}/tap/sync", cluster.url()) }
+        Self { client: cluster.client.clone(), url: format!("{}/tap/sync", cluster.url()) }
     }
 }
 

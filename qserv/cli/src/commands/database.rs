@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Component, Path};
 
+use super::asking::http_client;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use qserv_adql::Options;
 use qserv_core::catalog::{Database, Example};
@@ -22,7 +23,7 @@ use crate::terminal::{bytes, counted, grouped, output_error};
 /// # Errors
 /// Those of the files that declare a database, and the server's.
 pub async fn run(command: &DatabaseCommand, settings: &Settings) -> Result<()> {
-    let client = Client::new(&settings.client.server)?;
+    let client = Client::new(&settings.client.server, http_client(settings)?)?;
     let mut output = io::stdout();
     match command {
         DatabaseCommand::Create(create) => {
@@ -224,7 +225,7 @@ mod tests {
             schema: schemas.iter().map(|name| folder.join(name)).collect(),
             layout: folder.join("layout.toml"),
             examples: None,
-            server: crate::arguments::ServerArgument { url: None },
+            server: crate::arguments::ServerArgument { url: None, authorities: None },
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::asking::http_client;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use qserv_core::catalog::TransactionId;
@@ -28,7 +29,7 @@ pub async fn run(arguments: &LoadArguments, settings: &Settings) -> Result<()> {
     for path in &arguments.files {
         files.push(SourceFile::open(path, arguments)?);
     }
-    let client = Client::new(&settings.client.server)?;
+    let client = Client::new(&settings.client.server, http_client(settings)?)?;
     let began = Instant::now();
     let bar = Bar::new(&files);
     let transaction = client.begin(&arguments.table.database).await?;

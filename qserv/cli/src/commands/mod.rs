@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod adql;
+mod asking;
 pub mod database;
 pub mod export;
 pub mod load;

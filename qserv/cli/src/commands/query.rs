@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt};
 use qserv_core::{Error, ErrorKind, Result};
+use reqwest::header::CONTENT_TYPE;
 use tokio_util::io::StreamReader;
 
+use super::asking::{http_client, no_server};
 use crate::answer::{Column, RowSink, Summary, json::JsonSink, table::TableSink, votable};
 use crate::arguments::{AnswerFormat, QueryArguments};
 use crate::settings::Settings;
@@ -14,6 +16,9 @@ use crate::terminal::{counted, output_error};
 
 /// Longest query text that is read from standard input: the server refuses far shorter ones.
 const MAX_QUERY_BYTES: u64 = 16 << 20;
+
+/// Most of a reason that is shown.
+const MAX_REASON_CHARACTERS: usize = 1000;
 
 /// Asks and shows. The answer goes to standard output, everything about it to standard error.
 ///
@@ -25,7 +30,7 @@ pub async fn run(arguments: &QueryArguments, settings: &Settings) -> Result<()> 
     let text = if arguments.adql == "-" { read_query(io::stdin())? } else { arguments.adql.clone() };
 
     let asked = Instant::now();
-    let response = ask(&settings.client.server, &text, format, arguments).await?;
+    let response = ask(settings, &text, format, arguments).await?;
     let mut output = BufWriter::new(io::stdout());
     let summary = match format {
         _ if arguments.explain => show(response, &mut PlanSink::new(&mut output)).await?,
@@ -65,7 +70,13 @@ fn wire_format(format: AnswerFormat, explain: bool) -> &'static str {
     }
 }
 
-async fn ask(server: &str, text: &str, format: AnswerFormat, arguments: &QueryArguments) -> Result<reqwest::Response> {
+async fn ask(
+    settings: &Settings,
+    text: &str,
+    format: AnswerFormat,
+    arguments: &QueryArguments,
+) -> Result<reqwest::Response> {
+    let server = &settings.client.server;
     let url = format!("{}/tap/sync", server.trim_end_matches('/'));
     // EXPLAIN is part of the text, so that every TAP client can ask for a plan.
     let text = if arguments.explain { format!("EXPLAIN {text}") } else { text.to_owned() };
@@ -78,24 +89,9 @@ async fn ask(server: &str, text: &str, format: AnswerFormat, arguments: &QueryAr
     if let Some(max_rows) = arguments.max_rows {
         form.push(("MAXREC", max_rows.to_string()));
     }
-    let client = reqwest::Client::builder()
-        .tcp_nodelay(true)
-        // A database is asked where it stands; an answer that a proxy holds back would not stream.
-        .no_proxy()
-        .build()
-        .map_err(|error| Error::internal("cannot make an HTTP client").caused_by(error))?;
-    let response = client.post(url).form(&form).send().await.map_err(|error| no_server(server, error))?;
+    let response =
+        http_client(settings)?.post(url).form(&form).send().await.map_err(|error| no_server(server, error))?;
     if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
-}
-
-fn no_server(server: &str, error: reqwest::Error) -> Error {
-    if error.is_builder() {
-        return Error::invalid("the server's address is not an http:// URL").with("server", server).caused_by(error);
-    }
-    Error::unavailable("no server answers")
-        .with("server", server)
-        .with("remedy", "start one with `qserv demo` or `qserv up`, or name another with --server")
-        .caused_by(error)
 }
 
 /// The error that a response with an error status tells of.
@@ -110,6 +106,11 @@ async fn refusal(response: reqwest::Response) -> Error {
         500..=599 => ErrorKind::Internal,
         _ => ErrorKind::Invalid,
     };
+    let is_text = response.headers().get(CONTENT_TYPE).is_some_and(|form| form.as_bytes().starts_with(b"text/plain"));
+    if is_text {
+        let words = response.text().await.unwrap_or_default();
+        return Error::new(kind, words.trim().chars().take(MAX_REASON_CHARACTERS).collect::<String>());
+    }
     match votable::read_error(body(response)).await {
         Ok(words) => Error::new(kind, words),
         Err(_) => {

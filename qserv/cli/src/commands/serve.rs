@@ -17,8 +17,8 @@ pub async fn up(settings: &Settings) -> Result<()> {
     let listener = listen(&settings.czar.listen).await?;
     let flight = listen_flight(settings).await?;
     let mut server = Server::embedded(settings, &settings.up.data_dir).await?;
-    announce(&listener, &format!("{} workers in this process", settings.up.workers))?;
-    announce_flight(flight.as_ref())?;
+    announce(settings, &listener, &format!("{} workers in this process", settings.up.workers))?;
+    announce_flight(settings, flight.as_ref())?;
     server.listen_flight(flight);
     server.serve(listener, stopped()).await
 }
@@ -31,8 +31,8 @@ pub async fn czar(settings: &Settings) -> Result<()> {
     let listener = listen(&settings.czar.listen).await?;
     let flight = listen_flight(settings).await?;
     let mut server = Server::cluster(settings).await?;
-    announce(&listener, "workers announce themselves")?;
-    announce_flight(flight.as_ref())?;
+    announce(settings, &listener, "workers announce themselves")?;
+    announce_flight(settings, flight.as_ref())?;
     server.listen_flight(flight);
     server.serve(listener, stopped()).await
 }
@@ -73,10 +73,11 @@ pub async fn listen_flight(settings: &Settings) -> Result<Option<TcpListener>> {
 ///
 /// # Errors
 /// Those of the output.
-pub fn announce_flight(listener: Option<&TcpListener>) -> Result<()> {
+pub fn announce_flight(settings: &Settings, listener: Option<&TcpListener>) -> Result<()> {
     let Some(listener) = listener else { return Ok(()) };
     let address = local_address(listener)?;
-    writeln!(std::io::stdout(), "Flight SQL at grpc://{address}").map_err(output_error)
+    let scheme = if is_secure(settings) { "grpc+tls" } else { "grpc" };
+    writeln!(std::io::stdout(), "Flight SQL at {scheme}://{address}").map_err(output_error)
 }
 
 async fn listen_on(address: &str, setting: &'static str) -> Result<TcpListener> {
@@ -90,8 +91,8 @@ async fn listen_on(address: &str, setting: &'static str) -> Result<TcpListener> 
     })
 }
 
-fn announce(listener: &TcpListener, who: &str) -> Result<()> {
-    let url = tap_url(listener)?;
+fn announce(settings: &Settings, listener: &TcpListener, who: &str) -> Result<()> {
+    let url = tap_url(settings, listener)?;
     writeln!(std::io::stdout(), "TAP service at {url} ({who}); Ctrl-C ends it").map_err(output_error)
 }
 
@@ -99,8 +100,14 @@ fn announce(listener: &TcpListener, who: &str) -> Result<()> {
 ///
 /// # Errors
 /// `Internal` if the listener has no address.
-pub fn tap_url(listener: &TcpListener) -> Result<String> {
-    Ok(format!("http://{}/tap", local_address(listener)?))
+pub fn tap_url(settings: &Settings, listener: &TcpListener) -> Result<String> {
+    let scheme = if is_secure(settings) { "https" } else { "http" };
+    Ok(format!("{scheme}://{}/tap", local_address(listener)?))
+}
+
+/// Whether the ports speak TLS.
+fn is_secure(settings: &Settings) -> bool {
+    settings.tls.certificate.is_some()
 }
 
 /// The address that clients of this machine can use.

@@ -64,8 +64,8 @@ pub async fn run(settings: &Settings) -> Result<()> {
     if snapshot.databases.get(sky::DATABASE).is_some_and(|database| database.database.examples != examples) {
         server.catalog().replace_examples(sky::DATABASE, &examples).await?;
     }
-    say(welcome(&tap_url(&listener)?, &examples))?;
-    announce_flight(flight.as_ref())?;
+    say(welcome(&tap_url(settings, &listener)?, &examples))?;
+    announce_flight(settings, flight.as_ref())?;
     server.listen_flight(flight);
     server.serve(listener, stopped()).await
 }

@@ -14,6 +14,7 @@ use qserv_engine::session::EngineLimits;
 use qserv_engine::store::StoreSettings;
 use qserv_flight::FlightSettings;
 use qserv_tap::TapSettings;
+use qserv_tls::TlsSettings;
 use qserv_worker::WorkerSettings;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub tap: TapSettings,
     /// Arrow Flight SQL, and the rows that workers hand out for it.
     pub flight: FlightSettings,
+    /// TLS on the ports of every part of a cluster, and of those who ask it.
+    pub tls: TlsSettings,
     /// Loading of catalogs, done by the czar.
     pub ingest: qserv_ingest::Settings,
     /// A process that holds chunks and executes.
@@ -163,6 +166,7 @@ impl Default for Settings {
                 ..TapSettings::default()
             },
             flight: FlightSettings::default(),
+            tls: TlsSettings::default(),
             ingest: qserv_ingest::Settings {
                 scratch: "scratch".into(),
                 replication: 2,

@@ -129,7 +129,7 @@ impl Channels {
         let connect_timeout = Duration::from_millis(settings.connect_timeout_ms);
         let unreachable_worker =
             || Error::unavailable("a worker does not answer").with("worker", self.worker_name(url));
-        let channel = Endpoint::from_shared(url.to_string())
+        let endpoint = Endpoint::from_shared(url.to_string())
             .map_err(|error| Error::internal("a worker's address is none").with("address", url).caused_by(error))?
             .connect_timeout(connect_timeout)
             .tcp_nodelay(true)
@@ -137,10 +137,9 @@ impl Channels {
             .keep_alive_timeout(Duration::from_millis(settings.probe_timeout_ms))
             .keep_alive_while_idle(true)
             .initial_stream_window_size(settings.stream_window_bytes)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .connect()
-            .await
-            .map_err(|error| unreachable_worker().caused_by(error))?;
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let connected = self.inner.peers.trust().connect(endpoint).await;
+        let channel = connected.map_err(|error| unreachable_worker().caused_by(error))?;
 
         let secret = self.inner.secret.clone();
         let (channels, url, connection) = (Arc::downgrade(&self.inner), url.clone(), Arc::downgrade(connection));

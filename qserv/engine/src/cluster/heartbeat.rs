@@ -77,12 +77,12 @@ impl Heartbeat {
         let address = czar_url
             .join(WORKERS_PATH)
             .ok()
-            .filter(|address| address.scheme() == "http" && address.has_host())
+            .filter(|address| ["http", "https"].contains(&address.scheme()) && address.has_host())
             .ok_or_else(|| {
                 Error::invalid("a czar's address must have the form http://host:port/").with("address", czar_url)
             })?;
         let timeout = Duration::from_millis(settings.timeout_ms);
-        let client = http::client(timeout, Some(timeout))?;
+        let client = http::client(timeout, Some(timeout), peers.trust())?;
         let announcement = Box::new(announcement);
         let announcer = Arc::new(Announcer { client, address, announcement, peers, secret, settings });
         let (heard, answers) = watch::channel(0);

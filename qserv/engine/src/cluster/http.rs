@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use qserv_core::{Error, Result};
+use qserv_tls::Trust;
 use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
@@ -15,8 +16,13 @@ const IDLE_CONNECTIONS: usize = 16;
 ///
 /// # Errors
 /// `Internal` if the client cannot be set up.
-pub(crate) fn client(connect_timeout: Duration, idle_timeout: Option<Duration>) -> Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
+pub(crate) fn client(
+    connect_timeout: Duration,
+    idle_timeout: Option<Duration>,
+    trust: &Trust,
+) -> Result<reqwest::Client> {
+    let mut builder = trust
+        .over(reqwest::Client::builder())
         .no_proxy()
         .redirect(Policy::none())
         .tcp_nodelay(true)

@@ -81,19 +81,23 @@ pub fn check_worker_id(id: &WorkerId) -> Result<()> {
     Ok(())
 }
 
-/// Checks a worker's address: `http://host:port/` and nothing else.
+/// Checks a worker's address: `http://host:port/`, or with `https`, and nothing else.
 ///
 /// # Errors
 /// `Invalid` for any other.
 pub fn check_worker_url(url: &Url) -> Result<()> {
-    let plain = url.scheme() == "http"
+    let plain = ["http", "https"].contains(&url.scheme())
         && url.has_host()
         && url.path() == "/"
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    if plain { Ok(()) } else { Err(Error::invalid("a worker's address must have the form http://host:port/")) }
+    if plain {
+        Ok(())
+    } else {
+        Err(Error::invalid("a worker's address must have the form http://host:port/, or https"))
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +114,7 @@ mod tests {
             ("http://127.0.0.1:7001", true),
             ("http://[::1]:7001/", true),
             ("http://worker-1.cluster:7001", true),
-            ("https://worker:1/", false),
+            ("https://worker-1.cluster:7001", true),
             ("http://user@worker:1/", false),
             ("http://worker:1/path", false),
             ("http://worker:1/?q", false),

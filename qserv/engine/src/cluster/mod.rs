@@ -3,7 +3,7 @@
 //! A worker announces itself ([`Heartbeat`], [`Announcement`]) to the czar's [`router`], which keeps [`Peers`] and the catalog and
 //! answers with all workers; so everyone knows where everyone is. A plan goes to its worker through [`Channels`];
 //! [`CountedChannels`] tell how far it is; a [`Sweeper`] has workers let go of plans that have ended.
-//! Where a cluster has a [`Secret`], every request carries it.
+//! Where a cluster has a [`Secret`], every request carries it; where it has TLS, [`Peers`] say whose certificates are believed.
 
 mod channels;
 mod counted;

@@ -9,6 +9,7 @@ use datafusion_distributed::WorkerResolver;
 use qserv_core::catalog::{Worker, WorkerId};
 use qserv_core::clock::SharedClock;
 use qserv_core::{Error, Result};
+use qserv_tls::Trust;
 use url::Url;
 
 use super::messages::{Announcement, Member, check_worker_id, check_worker_url};
@@ -38,6 +39,7 @@ pub struct Peers {
     known: Arc<RwLock<BTreeMap<WorkerId, Entry>>>,
     clock: SharedClock,
     timeout_ms: i64,
+    trust: Trust,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +63,19 @@ impl Peers {
     #[must_use]
     pub fn new(clock: SharedClock, timeout: Duration) -> Self {
         let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
-        Self { known: Arc::default(), clock, timeout_ms }
+        Self { known: Arc::default(), clock, timeout_ms, trust: Trust::default() }
+    }
+
+    /// The same list, for those who believe other authorities when they talk to the others.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// Whom to believe when talking to the others.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Adds a worker that lives in this process: it is always live.

@@ -16,7 +16,7 @@ impl Peers {
     /// Asks every live worker of another process for a sign of life, all at once. Those that give none are taken as gone
     /// until their next heartbeat; their names are returned.
     pub async fn probe(&self) -> Vec<WorkerId> {
-        let Ok(client) = http::client(ANSWER_TIMEOUT, Some(ANSWER_TIMEOUT)) else { return Vec::new() };
+        let Ok(client) = http::client(ANSWER_TIMEOUT, Some(ANSWER_TIMEOUT), self.trust()) else { return Vec::new() };
         let others = self.live().into_iter().filter(|peer| !peer.in_process);
         let silent = join_all(others.map(|peer| is_silent(&client, peer))).await;
         let lost: Vec<WorkerId> = silent.into_iter().flatten().collect();

@@ -491,6 +491,10 @@ impl Partition {
                 let arrays = projection.columns.iter().map(|column| selection.of(&piece_of(columns, *column, *piece)?));
                 let batch = projection.project(arrays.collect::<Result<_>>()?, count)?;
                 handed_out += count;
+                // A whole piece goes out as it is: few rows that wait before it would have it copied, and all that come behind it.
+                if count >= PIECE_ROWS && self.batches.biggest_coalesce_batch_size().is_some_and(|most| count > most) {
+                    self.batches.finish_buffered_batch()?;
+                }
                 self.batches.push_batch(batch)?;
             }
         }

@@ -392,6 +392,20 @@ async fn what_many_want_at_once_is_decoded_once() {
 }
 
 #[tokio::test]
+async fn whole_pieces_go_out_as_they_are() {
+    let case = full(vec![(1, 900, false)]);
+    let sky = Sky::new(&case.files).await;
+    let plan = shared(&sky.scan(&case, None), &ColumnCache::new(64 << 20));
+    let streams = execute_stream_partitioned(plan, Arc::clone(&sky.context)).unwrap();
+    let mut sizes = Vec::new();
+    for stream in streams {
+        sizes.extend(stream.try_collect::<Vec<_>>().await.unwrap().iter().map(RecordBatch::num_rows));
+    }
+    // The rest of each row group of 300 goes out before the next piece, which would be copied together with it.
+    assert_eq!(sizes, [[64, 64, 64, 64, 44]; 3].concat());
+}
+
+#[tokio::test]
 async fn a_look_for_one_row_decodes_pages_first_and_all_when_it_comes_again() {
     let case = Case { conditions: vec![0], value: 301, projection: (0..11).collect(), ..full(vec![(1, 900, false)]) };
     let sky = Sky::new(&case.files).await;

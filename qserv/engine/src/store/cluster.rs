@@ -83,7 +83,7 @@ impl ClusterStore {
     /// # Errors
     /// `Internal` if the HTTP client cannot be set up.
     pub fn new(peers: Peers, settings: StoreSettings, secret: Option<Secret>) -> Result<Self> {
-        let remote = PeerStores::new(&settings, secret)?;
+        let remote = PeerStores::new(&settings, secret, peers.trust())?;
         let places = Mutex::new(RecentMap::new(MAX_PLACES));
         Ok(Self { inner: Arc::new(Inner { local: RwLock::default(), peers, remote, places, settings }) })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use qserv_core::{Error, Result};
+use qserv_tls::Trust;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, RANGE};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 
@@ -27,12 +28,12 @@ pub(super) struct PeerStores {
 }
 
 impl PeerStores {
-    pub(super) fn new(settings: &StoreSettings, secret: Option<Secret>) -> Result<Self> {
+    pub(super) fn new(settings: &StoreSettings, secret: Option<Secret>, trust: &Trust) -> Result<Self> {
         let connect_timeout = Duration::from_millis(settings.connect_timeout_ms);
         let idle_timeout = Duration::from_millis(settings.idle_timeout_ms);
         Ok(Self {
-            reads: http::client(connect_timeout, Some(idle_timeout))?,
-            writes: http::client(connect_timeout, None)?,
+            reads: http::client(connect_timeout, Some(idle_timeout), trust)?,
+            writes: http::client(connect_timeout, None, trust)?,
             secret,
             put_timeout: Duration::from_millis(settings.put_timeout_ms),
             put_slowest_bytes_s: settings.put_slowest_bytes_s.max(1),

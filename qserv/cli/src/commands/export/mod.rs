@@ -3,9 +3,11 @@
 //! 1. The czar plans the query, and the answer's tickets are kept in the folder (`state`): a second run goes on with the same rows.
 //! 2. Each part is read from the first of its places that gives all of it, into a file under another name (`files`); whole, it gets
 //!    its name, and a record of its rows and checksum.
-//! 3. When all parts are there, the manifest takes the place of tickets and records.
+//! 3. When all parts are there, a catalog is made of them if one was asked for (`hats`), and the manifest takes the place of tickets and
+//!    records.
 
 mod files;
+mod hats;
 mod state;
 
 use std::io::{self, IsTerminal, Write};
@@ -22,8 +24,8 @@ use qserv_core::{Error, Result};
 use qserv_flight::{Answer, FlightClient, is_of_the_place};
 use tokio::task::JoinSet;
 
-use self::files::PartFile;
-use self::state::{Begun, Folder, PartRecord};
+use self::files::{Layout, PartFile};
+use self::state::{Begun, Folder, PartRecord, What};
 use crate::arguments::{ExportArguments, ExportFormat};
 use crate::commands::load::rate;
 use crate::settings::Settings;
@@ -45,31 +47,32 @@ pub async fn run(arguments: &ExportArguments, settings: &Settings) -> Result<()>
         (Some(table), None) => format!("SELECT * FROM {table}"),
         (None, None) => return Err(Error::invalid("name a table, or a query with --query")),
     };
-    let folder = Folder::open(arguments.to.clone(), &query, arguments.format)?;
+    let what = What { query, format: arguments.format, hats: hats::Request::of(arguments)? };
+    let folder = Folder::open(arguments.to.clone(), what.clone())?;
     if let Some(manifest) = folder.manifest()? {
         return say(&format!("{} are there already, in {}", counted(manifest.rows, "row"), arguments.to.display()));
     }
-    let client = FlightClient::new(settings.client.flight.clone());
+    let client = FlightClient::new(settings.client.flight.clone(), settings.tls.read()?.trust);
     let begun = match folder.begun()? {
         Some(begun) => begun,
         None => {
-            let begun = begin(&client, &query, arguments).await?;
+            let begun = begin(&client, what.clone(), arguments).await?;
             folder.begin(&begun)?;
             begun
         }
     };
     let began = Instant::now();
+    let answer = begun.answer()?;
     let export = Arc::new(Export {
         client,
-        answer: begun.answer()?,
-        format: arguments.format,
+        layout: layout(&what, &answer)?,
+        answer,
         bar: bar(),
         rows: AtomicU64::new(0),
         began,
         folder,
     });
     let records = export.all(arguments.parallel.get()).await?;
-    export.bar.finish_and_clear();
     let rows = records.iter().map(|record| record.rows).sum();
     if let Some(counted) = begun.counted
         && counted != rows
@@ -79,7 +82,15 @@ pub async fn run(arguments: &ExportArguments, settings: &Settings) -> Result<()>
             .with("table", counted));
     }
     let schema = export.answer.schema()?;
-    export.folder.finish(&begun, &schema, records)?;
+    let (records, margin) = match &what.hats {
+        Some(request) => {
+            let built = hats::build(request, &export.folder, &schema, &records, &export.bar).await?;
+            (built.rows, built.margin)
+        }
+        None => (records, Vec::new()),
+    };
+    export.bar.finish_and_clear();
+    export.folder.finish(&begun, &schema, records, margin)?;
     say(&format!("wrote {} to {}", rate(rows, began), arguments.to.display()))
 }
 
@@ -87,16 +98,28 @@ fn say(line: &str) -> Result<()> {
     writeln!(io::stdout(), "{line}").map_err(output_error)
 }
 
+/// How the parts are written.
+fn layout(what: &What, answer: &Answer) -> Result<Layout> {
+    Ok(match (&what.hats, what.format) {
+        (Some(request), _) => Layout::Staged(request.position(answer.schema()?.as_ref())?),
+        (None, ExportFormat::Arrow) => Layout::Arrow,
+        (None, ExportFormat::Csv) => Layout::Csv,
+        (None, _) => Layout::Parquet,
+    })
+}
+
 /// Plans the query. A table's rows are counted before and behind that: if nothing was loaded meanwhile, that many must come.
-async fn begin(client: &FlightClient, query: &str, arguments: &ExportArguments) -> Result<Begun> {
+async fn begin(client: &FlightClient, what: What, arguments: &ExportArguments) -> Result<Begun> {
     let count = async || match &arguments.table {
         Some(table) => count(client, &format!("SELECT COUNT(*) AS n FROM {table}")).await.map(Some),
         None => Ok(None),
     };
     let before = count().await?;
-    let answer = client.plan(query).await?;
+    let answer = client.plan(&what.query).await?;
+    // What cannot be written is not begun.
+    layout(&what, &answer)?;
     let after = count().await?;
-    Ok(Begun::new(query, arguments.format, &answer, before.filter(|before| Some(*before) == after)))
+    Ok(Begun::new(what, &answer, before.filter(|before| Some(*before) == after)))
 }
 
 async fn count(client: &FlightClient, query: &str) -> Result<u64> {
@@ -124,7 +147,7 @@ struct Export {
     client: FlightClient,
     answer: Answer,
     folder: Folder,
-    format: ExportFormat,
+    layout: Layout,
     bar: ProgressBar,
     rows: AtomicU64,
     began: Instant,
@@ -203,7 +226,7 @@ impl Export {
         let told = |error: Error| if is_of_the_place(&error) { Failure::Place(error) } else { Failure::Here(error) };
         let mut rows = self.client.read(&self.answer, part, place).await.map_err(told)?;
         let (temporary, path): (PathBuf, PathBuf) = self.folder.paths(part);
-        let mut file = PartFile::create(temporary, self.format, &rows.schema).map_err(Failure::Here)?;
+        let mut file = PartFile::create(temporary, self.layout.clone(), &rows.schema).map_err(Failure::Here)?;
         loop {
             match rows.batches.try_next().await {
                 Ok(Some(batch)) => {

@@ -1,4 +1,4 @@
-//! What an export keeps in its folder: the answer's tickets and a record of each whole part while it runs, the manifest in the end.
+//! What an export keeps in its folder: the answer's tickets and a record of each whole file while it runs, the manifest in the end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use qserv_flight::Answer;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::hats;
 use crate::arguments::ExportFormat;
 use crate::terminal::output_error;
 
@@ -17,42 +18,58 @@ const BEGUN: &str = "export.json";
 const MANIFEST: &str = "manifest.json";
 
 /// The folder of one export.
+#[derive(Clone)]
 pub(super) struct Folder {
     path: PathBuf,
-    query: String,
-    format: ExportFormat,
+    what: What,
+}
+
+/// What is exported.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct What {
+    pub(super) query: String,
+    pub(super) format: ExportFormat,
+    /// What a catalog is to be like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) hats: Option<hats::Request>,
 }
 
 /// An export that has begun.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Begun {
-    query: String,
-    format: ExportFormat,
+    #[serde(flatten)]
+    what: What,
     /// The answer, in hexadecimal digits.
     answer: String,
     /// How many rows there must be, if that is known.
     pub(super) counted: Option<u64>,
 }
 
-/// A whole part.
-#[derive(Serialize, Deserialize)]
+/// A whole file; that of nothing has no rows and no name.
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct PartRecord {
     pub(super) file: String,
     pub(super) rows: u64,
     pub(super) bytes: u64,
     pub(super) sha256: String,
+    /// What lies where in it, if it is on its way into a catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) runs: Option<hats::Runs>,
 }
 
 /// What is in the folder.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Manifest {
-    query: String,
-    format: ExportFormat,
+    #[serde(flatten)]
+    what: What,
     pub(super) rows: u64,
     /// Whether the rows were compared with the table's number of rows.
     counted: bool,
     columns: Vec<ColumnRecord>,
     parts: Vec<PartRecord>,
+    /// The files of a catalog's margin: rows that stand in the parts too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    margin: Vec<PartRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,9 +86,9 @@ struct ColumnRecord {
 }
 
 impl Begun {
-    pub(super) fn new(query: &str, format: ExportFormat, answer: &Answer, counted: Option<u64>) -> Self {
+    pub(super) fn new(what: What, answer: &Answer, counted: Option<u64>) -> Self {
         let answer = answer.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { query: query.to_owned(), format, answer, counted }
+        Self { what, answer, counted }
     }
 
     pub(super) fn answer(&self) -> Result<Answer> {
@@ -84,16 +101,21 @@ impl Begun {
 }
 
 impl Folder {
-    pub(super) fn open(path: PathBuf, query: &str, format: ExportFormat) -> Result<Self> {
+    pub(super) fn open(path: PathBuf, what: What) -> Result<Self> {
         fs::create_dir_all(&path).map_err(|error| output_error(error).with("folder", path.display()))?;
-        Ok(Self { path, query: query.to_owned(), format })
+        Ok(Self { path, what })
+    }
+
+    /// Where a file of this name lies.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     /// The manifest of an export that is whole.
     pub(super) fn manifest(&self) -> Result<Option<Manifest>> {
         let manifest: Option<Manifest> = self.read(MANIFEST)?;
         if let Some(manifest) = &manifest {
-            self.check(&manifest.query, manifest.format)?;
+            self.check(&manifest.what)?;
         }
         Ok(manifest)
     }
@@ -102,18 +124,18 @@ impl Folder {
     pub(super) fn begun(&self) -> Result<Option<Begun>> {
         let begun: Option<Begun> = self.read(BEGUN)?;
         if let Some(begun) = &begun {
-            self.check(&begun.query, begun.format)?;
+            self.check(&begun.what)?;
         }
         Ok(begun)
     }
 
-    fn check(&self, query: &str, format: ExportFormat) -> Result<()> {
-        if query == self.query && format == self.format {
+    fn check(&self, what: &What) -> Result<()> {
+        if *what == self.what {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Conflict, "the folder holds the export of another query or in another format")
-            .with("folder", self.path.display())
-            .with("query", query))
+        let error = "the folder holds the export of another query, in another format or with other options";
+        let error = Error::new(ErrorKind::Conflict, error);
+        Err(error.with("folder", self.path.display()).with("query", &what.query))
     }
 
     pub(super) fn begin(&self, begun: &Begun) -> Result<()> {
@@ -122,23 +144,41 @@ impl Folder {
 
     /// Where a part is written, and where it lies when it is whole.
     pub(super) fn paths(&self, part: usize) -> (PathBuf, PathBuf) {
-        let name = format!("part-{part:05}.{}", self.format.extension());
+        let name = format!("part-{part:05}.{}", self.what.format.extension());
         (self.path.join(format!(".{name}.unfinished")), self.path.join(name))
     }
 
     /// The record of a part, if it is whole and still has its length.
     pub(super) fn record(&self, part: usize) -> Result<Option<PartRecord>> {
-        let record: Option<PartRecord> = self.read(&record_name(part))?;
-        let (_, path) = self.paths(part);
-        Ok(record.filter(|record| fs::metadata(path).is_ok_and(|file| file.len() == record.bytes)))
+        self.kept(&record_name(part))
     }
 
     pub(super) fn keep(&self, part: usize, record: &PartRecord) -> Result<()> {
-        self.write(&record_name(part), record)
+        self.keep_as(&record_name(part), record)
+    }
+
+    /// The record of this name, if its file is whole and still has its length.
+    pub(super) fn kept(&self, name: &str) -> Result<Option<PartRecord>> {
+        let record: Option<PartRecord> = self.read(name)?;
+        let is_there = |record: &PartRecord| {
+            record.rows == 0 && record.file.is_empty()
+                || fs::metadata(self.place(&record.file)).is_ok_and(|file| file.len() == record.bytes)
+        };
+        Ok(record.filter(is_there))
+    }
+
+    pub(super) fn keep_as(&self, name: &str, record: &PartRecord) -> Result<()> {
+        self.write(name, record)
     }
 
     /// Writes the manifest and removes what was kept on the way to it.
-    pub(super) fn finish(&self, begun: &Begun, schema: &Schema, parts: Vec<PartRecord>) -> Result<()> {
+    pub(super) fn finish(
+        &self,
+        begun: &Begun,
+        schema: &Schema,
+        parts: Vec<PartRecord>,
+        margin: Vec<PartRecord>,
+    ) -> Result<()> {
         let column = |field: &arrow::datatypes::FieldRef| {
             let said = |key| describe(field, key).map(str::to_owned);
             ColumnRecord {
@@ -149,18 +189,29 @@ impl Folder {
                 description: said(field_metadata::DESCRIPTION),
             }
         };
-        let count = parts.len();
         let manifest = Manifest {
-            query: begun.query.clone(),
-            format: begun.format,
+            what: begun.what.clone(),
             rows: parts.iter().map(|part| part.rows).sum(),
             counted: begun.counted.is_some(),
             columns: schema.fields().iter().map(column).collect(),
             parts,
+            margin,
         };
         self.write(MANIFEST, &manifest)?;
-        let kept = (0..count).map(record_name).chain([BEGUN.to_owned()]);
-        kept.into_iter().try_for_each(|name| fs::remove_file(self.path.join(name))).map_err(output_error)
+        self.tidy()
+    }
+
+    /// Removes the state of the export, and of a catalog the parts that it was made of.
+    fn tidy(&self) -> Result<()> {
+        let is_catalog = self.what.format == ExportFormat::Hats;
+        for entry in fs::read_dir(&self.path).map_err(output_error)? {
+            let name = entry.map_err(output_error)?.file_name().to_string_lossy().into_owned();
+            let is_record = [".part-", ".pixel-", ".margin-"].iter().any(|start| name.starts_with(start));
+            if name == BEGUN || is_record || is_catalog && name.starts_with("part-") {
+                fs::remove_file(self.place(&name)).map_err(output_error)?;
+            }
+        }
+        Ok(())
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
