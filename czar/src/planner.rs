@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder, TaskContext};
@@ -29,7 +30,7 @@ use qserv_engine::restrict::{Overlap, Restricted, Surroundings, restrict};
 use qserv_engine::scan::{ColumnCache, share_columns};
 use qserv_engine::session;
 use qserv_engine::spatial::{is_exposed_overlap, replace_nested_loops};
-use qserv_engine::subqueries::join_subqueries;
+use qserv_engine::subqueries::{KeptRows, join_subqueries, kept_rows, names_outer_rows, with_kept_rows};
 
 use crate::lookup::Lookup;
 use crate::parameters;
@@ -37,7 +38,7 @@ use crate::schema::{CATALOG, NO_SCHEMA, catalogs, with_schema};
 use crate::sql;
 use crate::subqueries;
 use crate::translate::{self, Names};
-use crate::uploads::Received;
+use crate::uploads::{KeptTable, Received, Uploads};
 
 /// Deepest nesting of value sub-queries.
 const MAX_SUBQUERY_DEPTH: usize = 16;
@@ -50,6 +51,7 @@ pub(crate) struct Planner {
     reader: Arc<dyn ObjectStore>,
     key_cache: Arc<KeyIndexCache>,
     columns: Arc<ColumnCache>,
+    uploads: Arc<Uploads>,
     /// What was made of the newest snapshot: making it costs more than most look-ups.
     prepared: Arc<Mutex<Option<Arc<Prepared>>>>,
 }
@@ -89,6 +91,8 @@ pub(crate) struct Planned {
     /// Output columns with their VO metadata.
     pub(crate) schema: SchemaRef,
     pub(crate) restricted: Restricted,
+    /// Tables of this query that its rows are made of.
+    pub(crate) kept: Vec<KeptTable>,
 }
 
 impl Prepared {
@@ -118,8 +122,9 @@ impl Planner {
         reader: Arc<dyn ObjectStore>,
         key_cache: Arc<KeyIndexCache>,
         columns: Arc<ColumnCache>,
+        uploads: Arc<Uploads>,
     ) -> Self {
-        Self { runtime, channels, reader, key_cache, columns, prepared: Arc::default() }
+        Self { runtime, channels, reader, key_cache, columns, uploads, prepared: Arc::default() }
     }
 
     /// What is needed to plan over a snapshot; made once a snapshot.
@@ -175,7 +180,7 @@ impl Planner {
             );
             return Ok((planned, output));
         }
-        let logical = Box::pin(self.logical(prepared, live, statement, question)).await?;
+        let (logical, kept) = Box::pin(self.logical(prepared, live, statement, question)).await?;
         let made = Instant::now();
         let planned = Box::pin(self.physical(prepared, live, logical)).await?;
         tracing::debug!(
@@ -184,7 +189,7 @@ impl Planner {
             physical_us = made.elapsed().as_micros(),
             "planned a query"
         );
-        Ok((planned, output))
+        Ok((Planned { kept, ..planned }, output))
     }
 
     /// Plans a look-up of one table; `None` for all other queries, and for what must be planned in the ordinary way.
@@ -202,7 +207,7 @@ impl Planner {
         let plan = lookup.scan(&restricted, &prepared.state, &self.columns).map_err(from_datafusion)?;
         let Some(plan) = plan else { return Ok(None) };
         let schema = lookup.schema().map_err(from_datafusion)?;
-        Ok(Some(Planned { plan, context: Arc::clone(&prepared.context), schema, restricted }))
+        Ok(Some(Planned { plan, context: Arc::clone(&prepared.context), schema, restricted, kept: Vec::new() }))
     }
 
     /// Plans a query so that its rows can be handed out where they lie: the parts, or `None` where they need a merge.
@@ -213,7 +218,7 @@ impl Planner {
         question: Question<'_>,
     ) -> Result<(SchemaRef, translate::Output, Option<Vec<PlanPart>>)> {
         let (statement, output) = read(prepared, question, question.parameters.is_some())?;
-        let logical = Box::pin(self.logical(prepared, live, statement, question)).await?;
+        let (logical, kept) = Box::pin(self.logical(prepared, live, statement, question)).await?;
         let optimized = started(prepared).optimize(&logical).map_err(from_datafusion)?;
         let mut surroundings = self.surroundings(live);
         let restricted = restrict(optimized.clone(), &surroundings).await?;
@@ -226,17 +231,19 @@ impl Planner {
             made => made.map_err(from_datafusion)?,
         };
         let schema = described(&plan.schema(), logical.schema().as_arrow());
-        Ok((output.rename(&schema), output, split(&plan, &restricted.placement)?))
+        // The segments of kept rows go when the query does, which a part cannot tell.
+        let parts = if kept.is_empty() { split(&plan, &restricted.placement)? } else { None };
+        Ok((output.rename(&schema), output, parts))
     }
 
-    /// The logical plan of a question, its value sub-queries evaluated.
+    /// The logical plan of a question, its value sub-queries evaluated and the rows kept that it needs more than once.
     async fn logical(
         &self,
         prepared: &Prepared,
         live: &[LiveWorker],
         statement: Statement,
         question: Question<'_>,
-    ) -> Result<LogicalPlan> {
+    ) -> Result<(LogicalPlan, Vec<KeptTable>)> {
         let open = parameters::count(&statement);
         let logical = open_plan(prepared, statement, question.language).await?;
         let logical = match question.parameters {
@@ -244,6 +251,8 @@ impl Planner {
             None => logical,
         };
         let logical = join_subqueries(logical).map_err(from_datafusion)?;
+        let mut kept = Vec::new();
+        let logical = self.keep_rows(prepared, live, logical, (&mut kept, 0)).await?;
         let logical = self.evaluate_subqueries(prepared, live, logical, 0).await?;
         let logical = match question.max_rows {
             // One row more tells whether the result was cut.
@@ -253,7 +262,44 @@ impl Planner {
                 .map_err(from_datafusion)?,
             None => logical,
         };
-        Ok(logical)
+        Ok((logical, kept))
+    }
+
+    /// Computes the rows that must be the same each time that a plan reads them, innermost first, and puts the tables that they are
+    /// in their places.
+    async fn keep_rows(
+        &self,
+        prepared: &Prepared,
+        live: &[LiveWorker],
+        logical: LogicalPlan,
+        (kept, depth): (&mut Vec<KeptTable>, usize),
+    ) -> Result<LogicalPlan> {
+        let needed = kept_rows(&logical).map_err(from_datafusion)?;
+        if needed.is_empty() {
+            return Ok(logical);
+        }
+        if depth > MAX_SUBQUERY_DEPTH {
+            return Err(Error::limit(format!("sub-queries are nested more than {MAX_SUBQUERY_DEPTH} deep")));
+        }
+        let mut tables: HashMap<String, Arc<dyn TableProvider>> = HashMap::with_capacity(needed.len());
+        for rows in needed {
+            let Some(rows) = rows.downcast_ref::<KeptRows>() else { continue };
+            if names_outer_rows(rows.plan()) {
+                return Err(Error::invalid(
+                    "a query in FROM with TOP, OFFSET, TABLESAMPLE or RAND names columns of the query around it, and a \
+                     sub-query names its columns; join a query in FROM",
+                ));
+            }
+            let plan = rows.plan().clone();
+            let plan = Box::pin(self.keep_rows(prepared, live, plan, (kept, depth + 1))).await?;
+            let plan = self.evaluate_subqueries(prepared, live, plan, depth).await?;
+            let planned = Box::pin(self.physical(prepared, live, plan)).await?;
+            let stream = execute_stream(planned.plan, planned.context).map_err(from_datafusion)?;
+            let table = self.uploads.keep(rows.name(), &planned.schema, stream).await?;
+            tables.insert(rows.name().to_owned(), Arc::clone(&table.table) as _);
+            kept.push(table);
+        }
+        with_kept_rows(logical, &tables).map_err(from_datafusion)
     }
 
     /// The values that a text leaves open, a column each.
@@ -299,7 +345,7 @@ impl Planner {
         };
         let schema = described(&plan.schema(), logical.schema().as_arrow());
         let context = if plan.is::<DistributedExec>() { state.task_ctx() } else { Arc::new(context_here(&state)) };
-        Ok(Planned { plan, context, schema, restricted })
+        Ok(Planned { plan, context, schema, restricted, kept: Vec::new() })
     }
 
     /// The physical plan of a restricted one, in stages if it runs on several workers.

@@ -31,7 +31,7 @@ use crate::planner::{Planned, Planner, Prepared, Question};
 use crate::progress::Follower;
 use crate::settings::QuerySettings;
 use crate::translate::{Output, strip_explain};
-use crate::uploads::{Received, Uploads};
+use crate::uploads::{KeptTable, Received, Uploads};
 
 /// Rows that are held back until the result ends or is larger, in bytes: most results are smaller.
 const HELD_BYTES: usize = 1 << 20;
@@ -69,7 +69,7 @@ pub struct Czar {
     planner: Planner,
     channels: Arc<dyn ChannelResolver + Send + Sync>,
     sweeper: Sweeper,
-    uploads: Uploads,
+    uploads: Arc<Uploads>,
     settings: QuerySettings,
     running: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -80,9 +80,11 @@ impl Czar {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let channels = Arc::clone(&parts.channels);
-        let planner = Planner::new(parts.runtime, parts.channels, parts.store.reader(), parts.key_cache, parts.columns);
+        let reader = parts.store.reader();
         let shared = (parts.catalog.clone(), parts.store, parts.clock);
-        let uploads = Uploads::new(shared, parts.settings.timeout, parts.settings.max_upload_bytes);
+        let uploads = Arc::new(Uploads::new(shared, parts.settings.timeout, parts.settings.max_upload_bytes));
+        let planner =
+            Planner::new(parts.runtime, parts.channels, reader, parts.key_cache, parts.columns, Arc::clone(&uploads));
         Self {
             catalog: parts.catalog,
             peers: parts.peers,
@@ -167,7 +169,8 @@ impl Czar {
         // Fused: what was held may have been all, and an ended stream must not be asked again.
         let mut batches = execute_stream(Arc::clone(&planned.plan), context).map_err(from_datafusion)?.fuse();
         let held = follower.during(hold(&mut batches)).await?;
-        Ok(Started { schema: planned.schema, held, rest: batches, follower, output, received: None })
+        let Planned { schema, kept, .. } = planned;
+        Ok(Started { schema, held, rest: batches, follower, output, received: None, kept })
     }
 
     async fn explanation(&self, question: Question<'_>, uploads: &[Upload]) -> Result<QueryResult> {
@@ -227,6 +230,8 @@ struct Started {
     output: Output,
     /// What the rest of the rows may be made of.
     received: Option<Arc<Received>>,
+    /// The same, of what the query itself computed first.
+    kept: Vec<KeptTable>,
 }
 
 /// The rows that a query may see.
@@ -315,6 +320,7 @@ impl Czar {
             too_long: self.too_long(),
             _permit: permit,
             _received: started.received,
+            _kept: started.kept,
         };
         Ok(QueryResult { schema, batches: rows.stream(), warnings: started.output.warnings, overflow, progress })
     }
@@ -341,6 +347,7 @@ struct Rows {
     too_long: Error,
     _permit: OwnedSemaphorePermit,
     _received: Option<Arc<Received>>,
+    _kept: Vec<KeptTable>,
 }
 
 impl Rows {

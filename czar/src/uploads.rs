@@ -13,11 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
+use futures::StreamExt;
 use futures::future::try_join_all;
 use qserv_adql::NameList;
 use qserv_core::catalog::{Catalog, Segment, SegmentBounds, SegmentId, SegmentRole, WorkerId};
@@ -25,6 +28,7 @@ use qserv_core::clock::SharedClock;
 use qserv_core::store::{SegmentStore, paths};
 use qserv_core::upload::{TAP_UPLOAD, Upload, UploadedTable, check_names};
 use qserv_core::{Error, Result};
+use qserv_engine::error::from_datafusion;
 use qserv_engine::table::CatalogTable;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -65,6 +69,12 @@ pub(crate) struct Received {
     pub(crate) names: NameList,
     /// The tables, as the schema [`TAP_UPLOAD`].
     pub(crate) tables: Arc<dyn SchemaProvider>,
+    _kept: Kept,
+}
+
+/// Rows that a query computes before all else. The segments live as long as this does.
+pub(crate) struct KeptTable {
+    pub(crate) table: Arc<CatalogTable>,
     _kept: Kept,
 }
 
@@ -114,16 +124,7 @@ impl Uploads {
         budget: &mut Budget,
         kept: &mut Kept,
     ) -> Result<(SchemaRef, Vec<Arc<Segment>>)> {
-        let mut workers = self.store.workers().await?;
-        if workers.is_empty() {
-            return Err(Error::unavailable("no worker is up that could keep the uploaded table; try again later"));
-        }
-        workers.sort();
-        let name = Uuid::new_v4();
-        // Uploads begin at any worker, so that small ones do not all lie on the first.
-        let first = (name.as_u128() % workers.len() as u128) as usize;
-        workers.rotate_left(first);
-
+        let mut places = self.places().await?;
         let (sender, mut receiver) = mpsc::channel(1);
         let (table, mut spending) = (Arc::clone(upload.table()), *budget);
         let reading = tokio::task::spawn_blocking(move || {
@@ -132,15 +133,68 @@ impl Uploads {
         });
         let mut segments = Vec::new();
         while let Some(encoded) = receiver.recv().await {
-            let path = paths::temporary(&format!("{}-{}", name.simple(), segments.len()));
-            let replicas: Vec<WorkerId> = workers.iter().take(COPIES).cloned().collect();
-            workers.rotate_left(1);
+            let (path, replicas) = places.next();
             segments.push(Arc::new(self.put(path, encoded, replicas, kept).await?));
         }
         let read = reading.await;
         let (schema, spent) = read.map_err(|error| Error::internal("an upload's reader failed").caused_by(error))??;
         *budget = spent;
         Ok((schema, segments))
+    }
+
+    /// Puts the rows of a part of a query where workers can read them.
+    ///
+    /// # Errors
+    /// What computing them gives; `Limit` if they are too large; `Unavailable` if no worker takes them.
+    pub(crate) async fn keep(
+        &self,
+        name: &str,
+        schema: &SchemaRef,
+        mut rows: SendableRecordBatchStream,
+    ) -> Result<KeptTable> {
+        let mut kept = self.deleter.keep();
+        let mut places = self.places().await?;
+        let mut budget = Budget { left: self.max_bytes, whole: self.max_bytes };
+        let mut writer = SegmentWriter::new(&rows.schema());
+        let mut segments = Vec::new();
+        loop {
+            let batch = rows.next().await.transpose().map_err(from_datafusion)?;
+            let encoded = match &batch {
+                Some(batch) => {
+                    budget.spend(bytes_of(batch)).map_err(|_| {
+                        Error::limit("the rows of a query in FROM, which a sub-query names, take too much memory")
+                            .with("bytes", self.max_bytes)
+                            .with("setting", "query.max_upload_bytes")
+                    })?;
+                    writer.write(batch)?
+                }
+                None => writer.finish()?,
+            };
+            if let Some(encoded) = encoded {
+                let (path, replicas) = places.next();
+                segments.push(Arc::new(self.put(path, encoded, replicas, &mut kept).await?));
+            }
+            if batch.is_none() {
+                let table = Arc::new(CatalogTable::temporary(TAP_UPLOAD, name, Arc::clone(schema), segments));
+                return Ok(KeptTable { table, _kept: kept });
+            }
+        }
+    }
+
+    /// Where the segments of a new table go.
+    async fn places(&self) -> Result<Places> {
+        let mut workers = self.store.workers().await?;
+        if workers.is_empty() {
+            return Err(Error::unavailable(
+                "no worker is up that could keep the rows that come with a query; try again later",
+            ));
+        }
+        workers.sort();
+        let name = Uuid::new_v4();
+        // Tables begin at any worker, so that small ones do not all lie on the first.
+        let first = (name.as_u128() % workers.len() as u128) as usize;
+        workers.rotate_left(first);
+        Ok(Places { name, workers, segments: 0 })
     }
 
     async fn put(&self, path: String, encoded: Encoded, replicas: Vec<WorkerId>, kept: &mut Kept) -> Result<Segment> {
@@ -159,6 +213,24 @@ impl Uploads {
             bounds: SegmentBounds::default(),
             replicas,
         })
+    }
+}
+
+/// Names and workers for the segments of one table.
+struct Places {
+    name: Uuid,
+    workers: Vec<WorkerId>,
+    segments: usize,
+}
+
+impl Places {
+    /// Those of the next segment.
+    fn next(&mut self) -> (String, Vec<WorkerId>) {
+        let path = paths::temporary(&format!("{}-{}", self.name.simple(), self.segments));
+        let replicas = self.workers.iter().take(COPIES).cloned().collect();
+        self.workers.rotate_left(1);
+        self.segments += 1;
+        (path, replicas)
     }
 }
 
@@ -199,8 +271,7 @@ fn encode(table: &dyn UploadedTable, budget: &mut Budget, sender: &mpsc::Sender<
     let mut writer = SegmentWriter::new(&schema);
     for batch in table.batches {
         let batch = batch?;
-        let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0));
-        budget.spend(sizes.sum())?;
+        budget.spend(bytes_of(&batch))?;
         if let Some(encoded) = writer.write(&batch)?
             && sender.blocking_send(encoded).is_err()
         {
@@ -212,6 +283,11 @@ fn encode(table: &dyn UploadedTable, budget: &mut Budget, sender: &mpsc::Sender<
         let _ = sender.blocking_send(encoded);
     }
     Ok(schema)
+}
+
+/// What rows take in memory.
+fn bytes_of(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
 }
 
 struct SegmentWriter {
@@ -226,7 +302,7 @@ impl SegmentWriter {
     }
 
     /// Adds rows, and gives a segment when it is full.
-    fn write(&mut self, batch: &arrow::record_batch::RecordBatch) -> Result<Option<Encoded>> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<Option<Encoded>> {
         if batch.num_rows() == 0 {
             return Ok(None);
         }

@@ -1,17 +1,22 @@
 //! DataFusion over unpartitioned tables in memory: the judge.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::catalog::CatalogProvider;
-use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
+use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use qserv_core::catalog::Snapshot;
 use qserv_czar::{Names, translate};
+use qserv_engine::subqueries::{KeptRows, join_subqueries, kept_rows, with_kept_rows};
 
 use super::Engine;
 use crate::cells;
@@ -85,14 +90,30 @@ impl Engine for Plain {
         let ours = user_text;
         let state = self.context.state();
         let plan = state.statement_to_plan(Statement::Statement(Box::new(statement))).await.map_err(ours)?;
-        let plan = qserv_engine::subqueries::join_subqueries(plan).map_err(ours)?;
+        let plan = join_subqueries(plan).map_err(ours)?;
+        let plan = self.with_rows(plan).await.map_err(ours)?;
         let frame = self.context.execute_logical_plan(plan).await.map_err(ours)?;
         let batches = frame.collect().await.map_err(ours)?;
         cells::rows(&batches)
     }
 }
 
+impl Plain {
+    /// A plan whose kept rows are tables in memory.
+    async fn with_rows(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        let mut tables: HashMap<String, Arc<dyn TableProvider>> = HashMap::new();
+        for rows in kept_rows(&plan)? {
+            let Some(rows) = rows.downcast_ref::<KeptRows>() else { continue };
+            let inner = Box::pin(self.with_rows(rows.plan().clone())).await?;
+            let batches = self.context.execute_logical_plan(inner).await?.collect().await?;
+            let table = MemTable::try_new(rows.schema(), vec![batches])?;
+            tables.insert(rows.name().to_owned(), Arc::new(table));
+        }
+        with_kept_rows(plan, &tables)
+    }
+}
+
 /// Refusals are compared too, so the judge speaks our words.
-fn user_text(error: datafusion::common::DataFusionError) -> String {
+fn user_text(error: DataFusionError) -> String {
     qserv_engine::error::from_datafusion(error).to_string()
 }

@@ -7,14 +7,12 @@ use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{
     Expr, ExprSchemable, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, ScalarUDF, Subquery, lit, when,
 };
-use qserv_core::Error;
 use qserv_udfs::arithmetic::Single;
 
 use super::native::{Place, is_foreign};
 use super::push::{Outer, as_exprs, join_on_keys};
 use super::references::outer_columns;
 use super::{Joiner, columns_of};
-use crate::error::into_datafusion;
 
 /// The name of the column that a mark join adds.
 const MARK: &str = "mark";
@@ -131,9 +129,6 @@ impl Joiner {
         let plan = &subquery.subquery;
         let columns: Vec<Column> =
             outer_columns(plan).into_iter().filter(|column| base.schema().has_column(column)).collect();
-        if !columns.is_empty() {
-            repeatable(base)?;
-        }
         let outer = Outer { columns, rows: base.clone() };
         let (pushed, keys) =
             if outer.columns.is_empty() { (LogicalPlan::clone(plan), Vec::new()) } else { self.push(plan, &outer)? };
@@ -164,21 +159,6 @@ struct Answer {
     /// Their values, in the same order.
     keys: Vec<Column>,
     value: Column,
-}
-
-/// The outer rows are computed a second time, and must be the same then.
-fn repeatable(base: &LogicalPlan) -> Result<()> {
-    let varies = base.exists(|node| {
-        let is_random = node.expressions().iter().any(Expr::is_volatile);
-        Ok(is_random || matches!(node, LogicalPlan::Limit(_)))
-    })?;
-    if varies {
-        return Err(into_datafusion(Error::invalid(
-            "a sub-query cannot name columns of a query in FROM that has TOP, LIMIT, OFFSET, TABLESAMPLE or RAND; \
-             put the bound on the whole query, or join a query in FROM",
-        )));
-    }
-    Ok(())
 }
 
 /// Whether a sub-query gives one row at most for each outer row, by its form.

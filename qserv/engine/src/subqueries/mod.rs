@@ -9,10 +9,13 @@
 //!    groups, windows and bounds. The plan then answers the sub-query for all outer rows at once.
 //! 3. `attach` joins that answer to the outer rows: a value by a left join, EXISTS and IN by a mark join.
 //!
-//! The outer rows are computed twice, so they must be the same both times: no random numbers, no TOP below.
+//! The outer rows are computed twice, so they must be the same both times. What may be others the second time is computed once, ahead
+//! ([`KeptRows`]).
 
 mod attach;
+mod kept;
 mod native;
+mod pairs;
 mod push;
 mod references;
 
@@ -28,6 +31,7 @@ use qserv_core::Error;
 use crate::error::into_datafusion;
 use native::{Place, holds_foreign, is_foreign};
 
+pub use kept::{KeptRows, kept_rows, with_kept_rows};
 pub use references::names_outer_rows;
 
 /// Most sub-queries of one query that are turned into joins: each may be joined to the rows of another.
@@ -114,6 +118,7 @@ impl Joiner {
             Some(plain) => LogicalPlan::Filter(Filter::try_new(plain, filter.input)?),
             None => Arc::unwrap_or_clone(filter.input),
         };
+        let base = self.settled(base, &foreign)?;
         let mut input = base.clone();
         let foreign = foreign
             .into_iter()
@@ -131,6 +136,7 @@ impl Joiner {
             return Ok(node);
         }
         let Some(base) = node.inputs().first().map(|base| LogicalPlan::clone(base)) else { return Ok(node) };
+        let base = self.settled(base, &expressions)?;
         let mut input = base.clone();
         let names = NamePreserver::new(&node);
         let mut replaced = Vec::with_capacity(expressions.len());
@@ -191,7 +197,11 @@ impl Joiner {
             let Some(predicate) = conjunction(foreign) else { return Ok(LogicalPlan::Join(joined)) };
             return self.filter(Filter::try_new(predicate, Arc::new(LogicalPlan::Join(joined)))?);
         }
-        let (left_base, right_base) = (LogicalPlan::clone(&join.left), LogicalPlan::clone(&join.right));
+        if foreign.iter().any(|term| names_both_sides(term, &join)) {
+            return self.join_of_pairs(join);
+        }
+        let left_base = self.settled(LogicalPlan::clone(&join.left), &foreign)?;
+        let right_base = self.settled(LogicalPlan::clone(&join.right), &foreign)?;
         let (mut left, mut right) = (left_base.clone(), right_base.clone());
         let mut terms = plain;
         for term in foreign {
@@ -199,16 +209,10 @@ impl Joiner {
                 if !is_foreign(&part, Place::Other) {
                     return Ok(Transformed::no(part));
                 }
-                let of =
-                    |base: &LogicalPlan| references::all_columns(&part).iter().all(|one| base.schema().has_column(one));
-                let replaced = if of(&right_base) {
+                let replaced = if is_of(&part, &right_base) {
                     self.replaced(part, Place::Other, &right_base, &mut right)?
-                } else if of(&left_base) {
-                    self.replaced(part, Place::Other, &left_base, &mut left)?
                 } else {
-                    return Err(into_datafusion(Error::invalid(
-                        "a sub-query in ON of an outer join can name columns of one side of the join only",
-                    )));
+                    self.replaced(part, Place::Other, &left_base, &mut left)?
                 };
                 Ok(Transformed::new(replaced, true, TreeNodeRecursion::Jump))
             })?;
@@ -226,6 +230,22 @@ impl Joiner {
         )?;
         project(LogicalPlan::Join(joined), columns)
     }
+}
+
+/// Whether an expression needs columns of these rows alone.
+fn is_of(expr: &Expr, base: &LogicalPlan) -> bool {
+    references::all_columns(expr).iter().all(|column| base.schema().has_column(column))
+}
+
+/// Whether a term of ON holds a sub-query that cannot be answered for the rows of one side.
+fn names_both_sides(term: &Expr, join: &Join) -> bool {
+    let mut names = false;
+    // The closure cannot fail.
+    let _ = term.apply(|part| {
+        names |= is_foreign(part, Place::Other) && !is_of(part, &join.left) && !is_of(part, &join.right);
+        Ok(if names { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    names
 }
 
 /// The columns of a plan's output.
