@@ -9,6 +9,7 @@ mod jobs;
 mod matches;
 mod neighbours;
 mod plans;
+mod random;
 mod refusals;
 mod samples;
 mod scripts;

@@ -59,6 +59,7 @@ use function::Function;
 
 pub use error::external;
 pub use manual::manual;
+pub use number::RandomOfRow;
 pub use region::{TestedRegion, tested_region, tested_shape};
 pub use signature::{Parameter, Signature, signatures};
 

@@ -61,9 +61,8 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         label: "What ADQL's geometry and arithmetic become",
         about: "Written by the translation of ADQL to SQL, and seen in EXPLAIN. In a query, write ADQL's own functions.\n\n\
-                `RAND(seed)` begins the seed's sequence anew in each query, so the same query over rows in the same order \
-                gives the same numbers. Where threads of one process share the work no number comes twice, but which row \
-                gets which is open; each worker's part of a distributed query begins the sequence anew. `ROUND` and \
+                The service hands `RAND(seed)` the columns that tell a row from others, as `qserv_random_of_row(seed, ..)`; in a \
+                session of DataFusion without that rule it is a sequence that each call begins anew. `ROUND` and \
                 `TRUNCATE` go by a number's shortest decimal form: `ROUND(1.005, 2)` is 1.01 and `TRUNCATE(0.29, 2)` is \
                 0.29; half-way cases go away from zero, and whole numbers stay whole.",
         definitions: &[geometry::DEFINITIONS, shape::DEFINITIONS, value::DEFINITIONS, number::DEFINITIONS],

@@ -22,6 +22,7 @@ pub mod error;
 pub mod explain;
 pub mod parts;
 pub mod placement;
+mod random;
 pub mod restrict;
 pub mod scan;
 pub mod session;

@@ -9,6 +9,8 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::optimizer::Analyzer;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
@@ -18,9 +20,11 @@ use datafusion_distributed::{
 };
 use object_store::ObjectStore;
 use qserv_core::store::SEGMENT_STORE_URL;
+use qserv_udfs::RandomOfRow;
 
 use crate::distribute::{JoinWithinChunks, KeepKeysTogether};
 use crate::error::from_datafusion;
+use crate::random::ByRow;
 use crate::scan::{ColumnCache, share_columns};
 use crate::spatial::{CheckOverlap, JoinWithOverlap, SpatialJoinCodec};
 use crate::yielding::YieldInJoins;
@@ -104,8 +108,16 @@ pub fn builder(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionStateB
         .with_default_features()
         .with_physical_optimizer_rules(physical_rules())
         .with_functions_added();
-    *builder.analyzer() = Some(qserv_udfs::arithmetic::analyzer());
+    *builder.analyzer() = Some(analyzer());
     builder
+}
+
+/// What makes of a query's operators, casts and random numbers what ADQL's users mean by them.
+#[must_use]
+pub fn analyzer() -> Analyzer {
+    let mut analyzer = qserv_udfs::arithmetic::analyzer();
+    analyzer.rules.insert(0, Arc::new(ByRow));
+    analyzer
 }
 
 /// Adds our functions to a builder's own lists, which `with_scalar_functions` and `with_aggregate_functions` would replace.
@@ -118,6 +130,7 @@ impl AddFunctions for SessionStateBuilder {
         let functions = self.scalar_functions().get_or_insert_default();
         functions.extend(qserv_udfs::all());
         functions.extend(qserv_udfs::arithmetic::functions());
+        functions.push(Arc::new(ScalarUDF::new_from_impl(RandomOfRow::default())));
         self.aggregate_functions().get_or_insert_default().extend(qserv_udfs::aggregates());
         self
     }

@@ -46,7 +46,7 @@ impl Plain {
         functions.extend(qserv_udfs::all());
         functions.extend(qserv_udfs::arithmetic::functions());
         builder.aggregate_functions().get_or_insert_default().extend(qserv_udfs::aggregates());
-        *builder.analyzer() = Some(qserv_udfs::arithmetic::analyzer());
+        *builder.analyzer() = Some(qserv_engine::session::analyzer());
         let context = SessionContext::new_with_state(builder.build());
         let catalog = Arc::new(MemoryCatalogProvider::new());
         context.register_catalog("plain", Arc::clone(&catalog) as Arc<dyn CatalogProvider>);

@@ -2,10 +2,13 @@
 
 mod decimals;
 mod random;
+mod random_of_row;
 mod round;
 mod truncate;
 
 use crate::definition::Definition;
+
+pub use random_of_row::RandomOfRow;
 
 /// In the order of the manual.
 pub(crate) const DEFINITIONS: &[&Definition] = &[&round::DEFINITION, &truncate::DEFINITION, &random::DEFINITION];

@@ -15,11 +15,11 @@ pub(crate) const DEFINITION: Definition = Definition {
     known_as: "RAND",
     audience: Audience::Translation,
     summary: "A random number, at least 0 and below 1, another one in each row. Without a seed the numbers are others each \
-              time. With a seed the numbers are those of the seed's sequence, and each call in each query begins it anew: \
-              the first row that the call sees gets the first number. Where rows come in one stream the same query thus \
-              gives the same numbers; rows that threads of one process take in turns share one sequence, so that no \
-              number comes twice but which row gets which is open; and each worker's part of a distributed query begins \
-              the sequence anew.",
+              time. With a seed the numbers follow from the seed and the row: the same row gets the same number in \
+              each query, however the work is shared among threads and workers, and a call with another seed gives \
+              another one. A row is told from others by its table's primary key or director's key, those of all \
+              tables of a join, and the keys of GROUP BY; where there are none, by its first 16 columns, so that \
+              rows that are the same there may get the same number.",
     missing: "NULL if the seed is NULL.",
     example: "SELECT objectId, qserv_random(42) AS lot FROM Object",
     forms: &[Form::fixed(&[]), Form::fixed(&[integer("seed", "the sequence's seed")])],

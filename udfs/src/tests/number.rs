@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use datafusion::logical_expr::{ColumnarValue, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 use qserv_core::ErrorKind;
 
 use super::{call, function, ours};
-use crate::all;
+use crate::{RandomOfRow, all};
 
 fn session(partitions: usize) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(100);
@@ -153,6 +153,39 @@ async fn no_random_number_comes_twice_where_threads_share_a_sequence() {
     shared.sort_unstable();
     alone.sort_unstable();
     assert_eq!(shared, alone);
+}
+
+#[tokio::test]
+async fn a_random_number_of_a_row_follows_from_the_row_wherever_it_is() {
+    let [one, four] = [session(1), session(4)];
+    for session in [&one, &four] {
+        session.register_udf(ScalarUDF::new_from_impl(RandomOfRow::default()));
+    }
+    const ROWS: &str = "FROM generate_series(1, 3000) AS t(n)";
+    let of_rows = numbers(&one, &format!("SELECT qserv_random_of_row(42, n, 'a') {ROWS}")).await;
+    let of_groups =
+        format!("SELECT qserv_random_of_row(42, n, 'a') FROM (SELECT n, count(*) {ROWS} GROUP BY n) ORDER BY n");
+    assert_eq!(numbers(&four, &of_groups).await, of_rows);
+    // The width of a type is not part of its values.
+    assert_eq!(numbers(&one, &format!("SELECT qserv_random_of_row(42, CAST(n AS INT), 'a') {ROWS}")).await, of_rows);
+    // Values that differ, their order, and seeds make other numbers.
+    let mut all: Vec<u64> = of_rows.iter().flatten().map(|number| number.to_bits()).collect();
+    for other in ["42, n, 'b'", "42, 'a', n", "43, n, 'a'", "42, n, NULL", "42, n * 1.0, 'a'", "42, n"] {
+        let of_others = numbers(&one, &format!("SELECT qserv_random_of_row({other}) {ROWS}")).await;
+        all.extend(of_others.iter().flatten().map(|number| number.to_bits()));
+    }
+    // Rows like each other, in one batch, have numbers of their own.
+    let alike =
+        numbers(&one, &format!("SELECT qserv_random_of_row(42, 'a', NULL, 1.5, CAST(1 AS DECIMAL(5, 2))) {ROWS}"))
+            .await;
+    all.extend(alike.iter().take(100).flatten().map(|number| number.to_bits()));
+    assert_eq!(all.len(), 7 * 3000 + 100);
+    let mean = all.iter().map(|bits| f64::from_bits(*bits)).sum::<f64>() / all.len() as f64;
+    assert!((mean - 0.5).abs() < 5.0 * (1.0 / 12.0 / all.len() as f64).sqrt(), "{mean}");
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 7 * 3000 + 100);
+    assert_eq!(numbers(&one, "SELECT qserv_random_of_row(NULL, 1)").await, [None]);
 }
 
 #[tokio::test]
