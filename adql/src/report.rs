@@ -121,6 +121,14 @@ impl<'t> Report<'t> {
         self.problem(Problem::new(span, message));
     }
 
+    /// Records a fault, unless there is one that begins at the same place: this one would follow from it.
+    pub(crate) fn fault_unless_known(&mut self, span: Span, message: impl Into<String>) {
+        let (line, column) = (span.start.line.max(1), span.start.column.max(1));
+        if !self.faults.iter().any(|fault| (fault.line, fault.column) == (line, column)) {
+            self.fault(span, message);
+        }
+    }
+
     /// Whether no further fault would be kept: then there is no use in looking for names that are near.
     pub(crate) fn is_full(&self) -> bool {
         self.faults.len() >= self.max_faults

@@ -115,7 +115,7 @@ impl Parser<'_> {
     fn begins_operand(&self, ahead: usize) -> bool {
         const WORDS: &[&str] = &["CASE", "CAST", "EXISTS", "FALSE", "NOT", "NULL", "TRUE"];
         match self.peek_at(ahead) {
-            Token::Number(..) | Token::SingleQuotedString(_) | Token::LParen => true,
+            Token::Number(..) | Token::HexStringLiteral(_) | Token::SingleQuotedString(_) | Token::LParen => true,
             Token::Plus | Token::Minus | Token::Tilde => true,
             Token::Word(word) => {
                 word.quote_style.is_some()
@@ -187,6 +187,19 @@ impl Parser<'_> {
                 self.liberty(start, "a text has no letter before its quotes in ADQL");
                 self.advance();
                 self.node(ExprKind::Text(text.clone()), start)
+            }
+            // `X'1F'` is the same token, and longer.
+            Token::HexStringLiteral(digits)
+                if start.end.column.saturating_sub(start.start.column) == digits.len() as u64 + 2 =>
+            {
+                match u64::from_str_radix(digits, 16) {
+                    Ok(number) => {
+                        self.liberty(start, format!("numerals are decimal in ADQL: {number}"));
+                        self.advance();
+                        self.node(ExprKind::Number(number.to_string()), start)
+                    }
+                    Err(_) => self.fail(start, "a hexadecimal numeral has 1 to 16 digits, and ADQL has none at all"),
+                }
             }
             Token::Placeholder(mark) if mark == "?" && self.parameters.is_some() => {
                 let number = self.parameters.unwrap_or_default();

@@ -23,7 +23,15 @@ impl Rules<'_, '_, '_> {
     /// An operand of arithmetic, or an argument of a function of numbers.
     pub(super) fn number_form(&mut self, expr: &Expr) {
         match form(expr) {
-            Form::Text => self.report.lenient(expr.span, "a number must stand here, and this is a text"),
+            Form::Text => {
+                match expr.as_text().map(str::trim).filter(|text| text.parse::<f64>().is_ok_and(f64::is_finite)) {
+                    // In the words of the translation, which knows what stands beside it.
+                    Some(number) => {
+                        self.report.lenient(expr.span, format!("a number stands without quotes in ADQL: {number}"));
+                    }
+                    None => self.report.lenient(expr.span, "a number must stand here, and this is a text"),
+                }
+            }
             Form::Geometry => self.report.lenient(expr.span, "a number must stand here, and this is a geometry"),
             Form::Number | Form::Numeral | Form::Open => {}
         }
@@ -94,7 +102,9 @@ fn form(expr: &Expr) -> Form {
     match &expr.kind {
         ExprKind::Number(_) => Form::Numeral,
         ExprKind::Text(_) => Form::Text,
-        ExprKind::Nested(inner) => form(inner),
+        // Between parentheses the grammar takes any value.
+        ExprKind::Nested(inner) if form(inner) == Form::Geometry => Form::Geometry,
+        ExprKind::Nested(_) => Form::Open,
         ExprKind::Binary { operator: Operator::Concatenate, .. } => Form::Text,
         ExprKind::Binary { .. } | ExprKind::Sign { .. } | ExprKind::BitNot(_) => Form::Number,
         ExprKind::Call(call) => form_of_call(call),

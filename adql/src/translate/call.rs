@@ -258,8 +258,13 @@ impl<'q> Translator<'q, '_, '_, '_> {
                 let problem = crate::report::Problem::new(argument.span, "EXTRACT takes a timestamp, and this is none");
                 self.report.problem(problem.expecting(["'2025-01-31T23:59:59'"]));
             } else if value.class == TypeClass::Text {
-                let timestamp = DataType::Timestamp(Some(6), TimezoneInfo::None);
-                value.sql = sql::cast(std::mem::replace(&mut value.sql, sql::null()), timestamp);
+                let text = std::mem::replace(&mut value.sql, sql::null());
+                value.sql = if argument.as_text().is_some() {
+                    sql::cast(text, DataType::Timestamp(Some(6), TimezoneInfo::None))
+                } else {
+                    // What rows hold shows when it is read: the error says what it was read for.
+                    sql::call("qserv_cast", [text, sql::text("TIMESTAMP"), sql::text("EXTRACT")])
+                };
             } else if !matches!(value.class, TypeClass::Timestamp | TypeClass::Other) {
                 let message = format!("EXTRACT takes a timestamp, and this is {}", value.class.noun());
                 self.report.fault(argument.span, message);

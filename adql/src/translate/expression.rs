@@ -50,7 +50,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
         match &expr.kind {
             ExprKind::Null => Value::null(),
             ExprKind::Boolean(value) => Value::boolean(sql::boolean(*value)),
-            ExprKind::Number(number) => number_literal(number),
+            ExprKind::Number(number) => self.number(number, expr.span),
             ExprKind::Text(text) => Value::new(sql::text(text), TypeClass::Text),
             ExprKind::Parameter(number) => Value::new(sql::parameter(*number), TypeClass::Other),
             ExprKind::Column(path) => self.column(path, expr.span),
@@ -75,6 +75,13 @@ impl<'q> Translator<'q, '_, '_, '_> {
             ExprKind::Cast { operand, target, target_span } => self.cast(operand, *target, *target_span),
             ExprKind::Call(call) => self.call(call, expr.span),
         }
+    }
+
+    fn number(&mut self, number: &str, span: Span) -> Value {
+        if number.parse::<f64>().is_ok_and(f64::is_infinite) {
+            self.report.fault(span, "the number is larger than the largest DOUBLE PRECISION, about 1.8e308");
+        }
+        number_literal(number)
     }
 
     /// An expression as a condition.

@@ -102,10 +102,12 @@ impl<'q> Translator<'q, '_, '_, '_> {
         if outputs.len() != right_outputs.len() {
             self.report.fault(link.span, unequal_columns(link.operator, outputs.len(), right_outputs.len()));
         }
+        // Of lists that do not fit, it is not known which columns belong together.
+        let comparable = outputs.len() == right_outputs.len();
         for (position, (output, other)) in (1..).zip(outputs.iter_mut().zip(right_outputs)) {
             let shapes = |class| matches!(class, TypeClass::Point | TypeClass::Circle | TypeClass::Polygon);
             let both_shapes = shapes(output.class) && shapes(other.class);
-            if !both_shapes && output.class.clashes_with(other.class) {
+            if comparable && !both_shapes && output.class.clashes_with(other.class) {
                 let (one, two) = (output.class.noun(), other.class.noun());
                 let message = format!("column {position} is {one} on one side and {two} on the other");
                 self.report.problem(Problem::new(link.span, message).expecting(["CAST(.. AS ..) around one of them"]));

@@ -99,7 +99,11 @@ impl<'n> Translator<'_, 'n, '_, '_> {
                 None
             }
             Found::None => {
-                let problem = Problem::new(name.span, format!("there is no database `{}`", name.text));
+                let problem = if name.text.eq_ignore_ascii_case("TAP_UPLOAD") {
+                    Problem::new(name.span, "no table was uploaded with this query")
+                } else {
+                    Problem::new(name.span, format!("there is no database `{}`", name.text))
+                };
                 self.report.problem(problem.suggesting(nearest::names(&name.text, all)));
                 None
             }

@@ -19,7 +19,8 @@ use crate::error::external;
 /// The name of [`Convert`].
 pub(super) const CONVERT: &str = "qserv_cast";
 
-/// `qserv_cast(x, 'INTEGER')`: the value in another type, or an error that names the value.
+/// `qserv_cast(x, 'INTEGER')`: the value in another type, or an error that names the value, and a third argument, if there is one,
+/// as the function that needs it.
 ///
 /// Numbers with a fraction are cut towards zero; NaN is no whole number and becomes NULL. Blanks around a text do not count.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -67,7 +68,7 @@ fn is_text(data_type: &DataType) -> bool {
 ///
 /// # Errors
 /// Invalid, naming the first value that cannot be converted.
-fn convert(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+fn convert(values: &ArrayRef, to: &DataType, function: Option<&str>) -> Result<ArrayRef> {
     let values = if is_text(values.data_type()) { trimmed(values)? } else { Arc::clone(values) };
     // Safe: what cannot be converted becomes NULL, and is found below.
     let options = CastOptions { safe: true, ..CastOptions::default() };
@@ -77,14 +78,14 @@ fn convert(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             (values.as_primitive::<Float64Type>(), converted.as_primitive::<arrow::datatypes::Float32Type>());
         let row = (0..from.len())
             .find(|row| from.is_valid(*row) && from.value(*row).is_finite() && !to_values.value(*row).is_finite());
-        return row.map_or(Ok(converted), |row| Err(failure(&values, row, to)));
+        return row.map_or(Ok(converted), |row| Err(failure(&values, row, to, function)));
     }
     if converted.null_count() == values.null_count() {
         return Ok(converted);
     }
     let is_nan = |row: usize| values.data_type().is_floating() && shown(&values, row) == "NaN";
     let row = (0..values.len()).find(|row| values.is_valid(*row) && converted.is_null(*row) && !is_nan(*row));
-    row.map_or(Ok(converted), |row| Err(failure(&values, row, to)))
+    row.map_or(Ok(converted), |row| Err(failure(&values, row, to, function)))
 }
 
 fn trimmed(values: &ArrayRef) -> Result<ArrayRef> {
@@ -96,13 +97,13 @@ fn trimmed(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(texts.iter().map(|text| text.map(str::trim)).collect::<StringArray>()))
 }
 
-fn failure(values: &ArrayRef, row: usize, to: &DataType) -> DataFusionError {
+fn failure(values: &ArrayRef, row: usize, to: &DataType, function: Option<&str>) -> DataFusionError {
     let value = shown(values, row);
     let name = type_name(to).unwrap_or_default();
     let is_number = value.parse::<f64>().is_ok_and(f64::is_finite);
     // A whole number in a text can only be too large; one with a point is none.
     let is_whole = value.bytes().skip(usize::from(value.starts_with(['+', '-']))).all(|byte| byte.is_ascii_digit());
-    external(match to {
+    let error = match to {
         DataType::Date32 | DataType::Timestamp(..) => {
             let example = if to == &DataType::Date32 { "2025-01-31" } else { "2025-01-31T12:00:00" };
             Error::invalid(format!("`{value}` is no {name}; write it as in {example}"))
@@ -111,7 +112,19 @@ fn failure(values: &ArrayRef, row: usize, to: &DataType) -> DataFusionError {
         _ if !is_text(values.data_type()) => too_large(value, to),
         _ if is_number && (is_whole || !to.is_integer()) => too_large(value, to),
         _ => Error::invalid(format!("`{value}` is no {name}")),
+    };
+    external(match function {
+        Some(function) => error.with("function", function),
+        None => error,
     })
+}
+
+/// The function for which a value is converted, where the call names it.
+fn needed_by(arguments: &[ColumnarValue]) -> Option<&str> {
+    match arguments.get(2) {
+        Some(ColumnarValue::Scalar(function)) => function.try_as_str().flatten(),
+        _ => None,
+    }
 }
 
 fn target(text: &ScalarValue) -> Option<DataType> {
@@ -151,9 +164,11 @@ impl ScalarUDFImpl for Convert {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let target = args.return_field.data_type();
         match args.args.first() {
-            Some(ColumnarValue::Array(values)) => Ok(ColumnarValue::Array(convert(values, target)?)),
+            Some(ColumnarValue::Array(values)) => {
+                Ok(ColumnarValue::Array(convert(values, target, needed_by(&args.args))?))
+            }
             Some(ColumnarValue::Scalar(value)) => {
-                let converted = convert(&value.to_array_of_size(1)?, target)?;
+                let converted = convert(&value.to_array_of_size(1)?, target, needed_by(&args.args))?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&converted, 0)?))
             }
             None => Err(plan_datafusion_err!("{CONVERT} takes a value and the name of a type")),

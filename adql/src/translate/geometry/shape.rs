@@ -129,7 +129,7 @@ impl<'q> Translator<'q, '_, '_, '_> {
         };
         if !is_geometry {
             let message = format!("a geometry must stand here, and this is {}", value.class.noun());
-            self.report.fault(expr.span, message);
+            self.report.fault_unless_known(expr.span, message);
             return Shape::null();
         }
         Shape::of_value(value)
