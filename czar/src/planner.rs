@@ -26,7 +26,7 @@ use qserv_engine::error::from_datafusion;
 use qserv_engine::explain::explain;
 use qserv_engine::parts::{PlanPart, split};
 use qserv_engine::placement::{LiveWorker, MAX_GROUPS};
-use qserv_engine::restrict::{Overlap, Restricted, Surroundings, restrict};
+use qserv_engine::restrict::{Cut as ChunkCut, Overlap, Restricted, Surroundings, cuts, restrict};
 use qserv_engine::scan::{ColumnCache, share_columns};
 use qserv_engine::session;
 use qserv_engine::spatial::{is_exposed_overlap, replace_nested_loops};
@@ -300,6 +300,20 @@ impl Planner {
             kept.push(table);
         }
         with_kept_rows(logical, &tables).map_err(from_datafusion)
+    }
+
+    /// How the tables that a question brings along can be cut, so that its joins with them stay inside chunks. `prepared` has them without
+    /// rows.
+    pub(crate) async fn cuts(&self, prepared: &Prepared, question: Question<'_>) -> Result<Vec<ChunkCut>> {
+        let (statement, _) = read(prepared, question, question.parameters.is_some())?;
+        let open = parameters::count(&statement);
+        let logical = Box::pin(open_plan(prepared, statement, question.language)).await?;
+        let logical = match question.parameters {
+            Some(values) => parameters::bind(logical, open, values)?,
+            None => logical,
+        };
+        let logical = join_subqueries(logical).map_err(from_datafusion)?;
+        cuts(started(prepared).optimize(&logical).map_err(from_datafusion)?, TAP_UPLOAD)
     }
 
     /// The values that a text leaves open, a column each.

@@ -82,7 +82,7 @@ impl Czar {
         let channels = Arc::clone(&parts.channels);
         let reader = parts.store.reader();
         let shared = (parts.catalog.clone(), parts.store, parts.clock);
-        let uploads = Arc::new(Uploads::new(shared, parts.settings.timeout, parts.settings.max_upload_bytes));
+        let uploads = Arc::new(Uploads::new(shared, &parts.settings));
         let planner =
             Planner::new(parts.runtime, parts.channels, reader, parts.key_cache, parts.columns, Arc::clone(&uploads));
         Self {
@@ -132,7 +132,7 @@ impl Czar {
     /// handed out, and a worker that is lost costs only another plan.
     async fn start(&self, question: Question<'_>, over: Over<'_>, progress: &Arc<QueryProgress>) -> Result<Started> {
         let (received, kept) = match over {
-            Over::Newest(uploads) => (self.uploads.receive(uploads).await?, None),
+            Over::Newest(uploads) => (self.receive(uploads, question).await?, None),
             Over::Kept(prepared, received) => (received.cloned(), Some(prepared)),
         };
         let mut replans = 0;
@@ -150,6 +150,18 @@ impl Czar {
                 other => return other.map(|started| Started { received, ..started }),
             }
         }
+    }
+
+    /// Puts the tables that a query brings along where workers can read them, large ones in the chunks of what they are joined with.
+    async fn receive(&self, uploads: &[Upload], question: Question<'_>) -> Result<Option<Arc<Received>>> {
+        let Some(opened) = self.uploads.open(uploads).await? else { return Ok(None) };
+        let mut cuts = Vec::new();
+        if opened.has_large() {
+            let outline = self.prepare(Some(&self.uploads.outline(&opened))).await?;
+            // What is wrong with the query is told when it is planned.
+            cuts = self.planner.cuts(&outline, question).await.unwrap_or_default();
+        }
+        self.uploads.receive(opened, &cuts).await.map(Some)
     }
 
     /// The newest snapshot, with the tables that the query brings along.
@@ -174,7 +186,7 @@ impl Czar {
     }
 
     async fn explanation(&self, question: Question<'_>, uploads: &[Upload]) -> Result<QueryResult> {
-        let received = self.uploads.receive(uploads).await?;
+        let received = self.receive(uploads, question).await?;
         let prepared = self.prepare(received.as_deref()).await?;
         let (planned, output): (Planned, Output) = self.planner.plan(&prepared, &self.live(), question).await?;
         let schema = explanation_schema();
@@ -269,7 +281,7 @@ impl Czar {
     /// The values that a query leaves open, a column each.
     pub(crate) async fn parameters(&self, request: &QueryRequest) -> Result<SchemaRef> {
         self.check_length(&request.text)?;
-        let received = self.uploads.receive(&request.uploads).await?;
+        let received = self.receive(&request.uploads, question_of(request, &request.text)).await?;
         let prepared = self.prepare(received.as_deref()).await?;
         self.planner.parameters(&prepared, &request.text, request.language).await
     }
@@ -280,10 +292,10 @@ impl Czar {
         let deadline = Instant::now() + self.settings.timeout;
         let _permit = self.admit(deadline).await?;
         let planning = async {
-            let received = self.uploads.receive(&request.uploads).await?;
+            let question = question_of(request, &request.text);
+            let received = self.receive(&request.uploads, question).await?;
             let prepared = self.prepare(received.as_deref()).await?;
             let live = self.live();
-            let question = question_of(request, &request.text);
             let (schema, output, parts) = self.planner.plan_in_parts(&prepared, &live, question).await?;
             Ok::<_, Error>((schema, output, InParts { parts, prepared, live, received }))
         };

@@ -18,6 +18,9 @@ pub struct QuerySettings {
     /// Most bytes that the rows of the tables which one query brings along may have in memory, if they were all there at once. A
     /// small file may unpack to a large table; this bounds what workers must store for it.
     pub max_upload_bytes: u64,
+    /// From how many bytes in memory on a table that a query brings along is cut by the chunks of the table with which it is joined by
+    /// distance. Smaller ones are sent whole to every worker, which costs less than many small files.
+    pub cut_upload_bytes: u64,
 }
 
 impl Default for QuerySettings {
@@ -29,6 +32,7 @@ impl Default for QuerySettings {
             max_replans: 3,
             max_text_bytes: 1 << 20,
             max_upload_bytes: 8 << 30,
+            cut_upload_bytes: 4 << 20,
         }
     }
 }

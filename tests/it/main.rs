@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod cut_uploads;
 mod export;
 mod faults;
 mod flight;

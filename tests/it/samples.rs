@@ -99,10 +99,21 @@ impl EmbeddedSky {
 }
 
 pub(crate) async fn embedded(workers: usize, pixelization: PixelizationKind, chunk_order: u8) -> EmbeddedSky {
+    embedded_with(workers, pixelization, chunk_order, |_| {}).await
+}
+
+/// The same with other settings.
+pub(crate) async fn embedded_with(
+    workers: usize,
+    pixelization: PixelizationKind,
+    chunk_order: u8,
+    change: impl FnOnce(&mut Settings),
+) -> EmbeddedSky {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = Settings::default();
     settings.up.workers = workers;
     settings.up.replication = 1;
+    change(&mut settings);
     let server = Server::embedded(&settings, &folder.path().join("data")).await.unwrap();
     load_embedded(&server, folder.path(), pixelization, chunk_order).await;
     EmbeddedSky { engine: Embedded(server.queries()), server, folder }

@@ -26,11 +26,15 @@ impl UploadedTable for FileTable {
     }
 }
 
-fn upload(name: &str, path: &Path) -> Upload {
+pub(crate) fn upload(name: &str, path: &Path) -> Upload {
     Upload::new(name, Arc::new(FileTable(path.to_owned()))).unwrap()
 }
 
-async fn ask(service: &dyn QueryService, query: &str, uploads: &[Upload]) -> qserv_core::Result<Vec<RecordBatch>> {
+pub(crate) async fn ask(
+    service: &dyn QueryService,
+    query: &str,
+    uploads: &[Upload],
+) -> qserv_core::Result<Vec<RecordBatch>> {
     let request = QueryRequest { uploads: uploads.to_vec(), ..QueryRequest::adql(query) };
     service.query(request).await?.batches.try_collect().await
 }
@@ -100,7 +104,7 @@ fn kept(folder: &Path) -> usize {
 }
 
 /// Waits until so many files are there.
-async fn wait_for(folder: &Path, is_right: impl Fn(usize) -> bool) {
+pub(crate) async fn wait_for(folder: &Path, is_right: impl Fn(usize) -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while !is_right(kept(folder)) {
         assert!(tokio::time::Instant::now() < deadline, "{} files are there", kept(folder));
@@ -240,7 +244,7 @@ async fn uploads_over_http_on_processes_survive_no_crash() {
 }
 
 /// A query with an upload `t`, as a browser's form would send it.
-fn post(address: &str, query: &str, file: &[u8]) -> reqwest::RequestBuilder {
+pub(crate) fn post(address: &str, query: &str, file: &[u8]) -> reqwest::RequestBuilder {
     let mut body = Vec::new();
     for (name, value) in [("LANG", "ADQL"), ("FORMAT", "csv"), ("QUERY", query), ("UPLOAD", "t,param:file")] {
         let part = format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");

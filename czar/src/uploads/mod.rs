@@ -1,47 +1,46 @@
 //! Tables that a query brings along, from its request to its plan.
 //!
-//! 1. `Uploads::receive` opens each table and encodes its rows, on a thread that may block, as Parquet segments of bounded size.
-//! 2. Each segment is noted in the catalog, then put to two workers. From there it is read like any other segment, by whichever
+//! 1. `Uploads::open` opens each table and reads it up to a few megabytes, on a thread that may block. If one goes on, the czar looks at the
+//!    query: a table that is joined by distance with a director can be cut by that director's chunks (`Planner::cuts`).
+//!    `Uploads::receive` encodes the rows as Parquet segments of bounded size, of the whole table or of its chunks (`encode`).
+//! 2. Each segment is noted in the catalog, then put to two workers, one of a chunk to those that hold the director's. From there it is read like any other segment, by whichever
 //!    worker runs that part of the plan.
 //! 3. `Received` is what planning needs: the names, and the tables as DataFusion sees them. The prepared snapshot stays as it is;
 //!    `Prepared::with` lays them beside it.
 //! 4. When the last who needs it is gone (the query ended, failed, or its client went away) `Deleter` deletes the segments. Those
 //!    of a czar that died are garbage of the catalog's, and go when the next one starts.
 
-use std::collections::BTreeMap;
+mod deleter;
+mod encode;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::basic::Compression;
-use datafusion::parquet::file::properties::WriterProperties;
 use futures::StreamExt;
 use futures::future::try_join_all;
 use qserv_adql::NameList;
 use qserv_core::catalog::{Catalog, Segment, SegmentBounds, SegmentId, SegmentRole, WorkerId};
 use qserv_core::clock::SharedClock;
+use qserv_core::partition::{ChunkId, SkyPartition};
 use qserv_core::store::{SegmentStore, paths};
-use qserv_core::upload::{TAP_UPLOAD, Upload, UploadedTable, check_names};
+use qserv_core::upload::{TAP_UPLOAD, TableRows, Upload, UploadedTable, check_names};
 use qserv_core::{Error, Result};
 use qserv_engine::error::from_datafusion;
+use qserv_engine::restrict::Cut;
 use qserv_engine::table::CatalogTable;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::schema::Database;
+use crate::settings::QuerySettings;
 use crate::translate::described_field;
-
-/// Encoded bytes at which a segment ends: what one upload holds in memory, a few times over.
-const SEGMENT_BYTES: usize = 8 << 20;
-
-/// Rows of a row group: a scan decodes a column of one at a time.
-const ROW_GROUP_ROWS: usize = 64 << 10;
+use deleter::{Deleter, Kept};
+use encode::{ChunkWriter, Encoded, Encoder, SegmentWriter, bytes_of};
 
 /// Copies of each segment. With two, a worker that dies costs no query its upload.
 const COPIES: usize = 2;
@@ -60,6 +59,8 @@ pub(crate) struct Uploads {
     /// From when on a file belongs to no query.
     lifetime_ms: i64,
     max_bytes: u64,
+    /// From how many bytes on a table may be cut.
+    cut_bytes: u64,
     deleter: Deleter,
 }
 
@@ -79,67 +80,106 @@ pub(crate) struct KeptTable {
 }
 
 impl Uploads {
-    /// To be called inside a runtime. No query runs for longer than `timeout`; the rows of one query's uploads may have
-    /// `max_bytes` in memory.
+    /// To be called inside a runtime.
     pub(crate) fn new(
         (catalog, store, clock): (Catalog, Arc<dyn SegmentStore>, SharedClock),
-        timeout: Duration,
-        max_bytes: u64,
+        settings: &QuerySettings,
     ) -> Self {
+        let QuerySettings { timeout, max_upload_bytes: max_bytes, cut_upload_bytes: cut_bytes, .. } = *settings;
         let lifetime_ms = i64::try_from(timeout.saturating_add(GRACE).as_millis()).unwrap_or(i64::MAX);
         let deleter = Deleter::start(catalog.clone(), Arc::clone(&store));
-        Self { catalog, store, clock, lifetime_ms, max_bytes, deleter }
+        Self { catalog, store, clock, lifetime_ms, max_bytes, cut_bytes, deleter }
     }
 
-    /// Puts the uploads of a query where workers can read them; `None` if there are none.
+    /// Opens the uploads of a query, and reads each up to a bound; `None` if there are none.
     ///
     /// # Errors
-    /// What opening and reading them gives, with the table's name; `Limit` if they are too large; `Unavailable` if no worker takes
-    /// them.
-    pub(crate) async fn receive(&self, uploads: &[Upload]) -> Result<Option<Arc<Received>>> {
+    /// What opening and reading them gives, with the table's name; `Limit` if they are too large.
+    pub(crate) async fn open(&self, uploads: &[Upload]) -> Result<Option<Opened>> {
         if uploads.is_empty() {
             return Ok(None);
         }
         check_names(uploads)?;
-        let mut kept = self.deleter.keep();
-        let mut names = NameList::default();
-        let mut tables: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
+        let mut tables = Vec::with_capacity(uploads.len());
         let mut budget = Budget { left: self.max_bytes, whole: self.max_bytes };
         for upload in uploads {
-            let named = |error: Error| error.with("table", format!("{TAP_UPLOAD}.{}", upload.name()));
-            let (schema, segments) = self.write(upload, &mut budget, &mut kept).await.map_err(named)?;
-            let columns = schema.fields().iter().map(|field| described_field(field));
-            names.add_described_table(TAP_UPLOAD, upload.name(), columns);
-            let table = CatalogTable::temporary(TAP_UPLOAD, upload.name(), schema, segments);
-            tables.insert(upload.name().to_owned(), Arc::new(table));
+            let (table, mut spending, most) = (Arc::clone(upload.table()), budget, self.cut_bytes);
+            let opening = tokio::task::spawn_blocking(move || {
+                let begun = Begun::of(table.as_ref(), most, &mut spending)?;
+                Ok::<_, Error>((begun, spending))
+            });
+            let opened = opening.await.map_err(reader_failed).and_then(|opened| opened);
+            let (begun, spent) = opened.map_err(|error| named(error, upload.name()))?;
+            budget = spent;
+            tables.push((upload.name().to_owned(), begun));
         }
-        let tables = Arc::new(Database::of(tables));
-        Ok(Some(Arc::new(Received { names, tables, _kept: kept })))
+        Ok(Some(Opened { tables, budget }))
     }
 
-    /// Reads one table and writes it. Dropping this future ends the reading at its next segment.
+    /// Opened tables as planning sees them, without their rows.
+    pub(crate) fn outline(&self, opened: &Opened) -> Received {
+        let tables = opened.tables.iter().map(|(name, begun)| {
+            (name.clone(), CatalogTable::temporary(TAP_UPLOAD, name, Arc::clone(&begun.rows.schema), Vec::new()))
+        });
+        Received::of(tables.collect(), self.deleter.keep())
+    }
+
+    /// Puts opened tables where workers can read them, in chunks as far as `cuts` says so.
+    ///
+    /// # Errors
+    /// What reading them gives, with the table's name; `Limit` if they are too large; `Unavailable` if no worker takes them.
+    pub(crate) async fn receive(&self, opened: Opened, cuts: &[Cut]) -> Result<Arc<Received>> {
+        let mut kept = self.deleter.keep();
+        let mut tables = Vec::with_capacity(opened.tables.len());
+        let mut budget = opened.budget;
+        for (name, begun) in opened.tables {
+            let schema = Arc::clone(&begun.rows.schema);
+            let cut = cuts.iter().find(|cut| cut.table == name && begun.goes_on).and_then(|cut| {
+                let database = &cut.database.database;
+                let order = database.chunk_order?;
+                let partition = SkyPartition::new(database.pixelization, order, database.overlap_arcsec).ok()?;
+                Some((cut, ChunkWriter::new(&schema, partition, &cut.position)?))
+            });
+            let (cut, encoder) = match cut {
+                Some((cut, writer)) => (Some(cut), Encoder::ByChunk(Box::new(writer))),
+                None => (None, Encoder::Whole(SegmentWriter::new(&schema))),
+            };
+            let written = self.write(begun, encoder, cut, (&mut budget, &mut kept)).await;
+            let segments = written.map_err(|error| named(error, &name))?;
+            let table = CatalogTable::temporary(TAP_UPLOAD, &name, schema, segments);
+            let table = match cut {
+                Some(cut) => table.in_chunks_of(&cut.database.database.name, cut.position.clone()),
+                None => table,
+            };
+            tables.push((name, table));
+        }
+        Ok(Arc::new(Received::of(tables, kept)))
+    }
+
+    /// Reads the rest of a table and writes it. Dropping this future ends the reading at its next segment.
     async fn write(
         &self,
-        upload: &Upload,
-        budget: &mut Budget,
-        kept: &mut Kept,
-    ) -> Result<(SchemaRef, Vec<Arc<Segment>>)> {
+        begun: Begun,
+        encoder: Encoder,
+        cut: Option<&Cut>,
+        (budget, kept): (&mut Budget, &mut Kept),
+    ) -> Result<Vec<Arc<Segment>>> {
         let mut places = self.places().await?;
+        if let Some(cut) = cut {
+            places.follow(cut);
+        }
         let (sender, mut receiver) = mpsc::channel(1);
-        let (table, mut spending) = (Arc::clone(upload.table()), *budget);
+        let mut spending = *budget;
         let reading = tokio::task::spawn_blocking(move || {
-            let schema = encode(table.as_ref(), &mut spending, &sender)?;
-            Ok::<_, Error>((schema, spending))
+            begun.encode(encoder, &mut spending, &sender)?;
+            Ok::<_, Error>(spending)
         });
         let mut segments = Vec::new();
         while let Some(encoded) = receiver.recv().await {
-            let (path, replicas) = places.next();
-            segments.push(Arc::new(self.put(path, encoded, replicas, kept).await?));
+            segments.push(Arc::new(self.put(places.next(encoded.chunk), encoded, kept).await?));
         }
-        let read = reading.await;
-        let (schema, spent) = read.map_err(|error| Error::internal("an upload's reader failed").caused_by(error))??;
-        *budget = spent;
-        Ok((schema, segments))
+        *budget = reading.await.map_err(reader_failed)??;
+        Ok(segments)
     }
 
     /// Puts the rows of a part of a query where workers can read them.
@@ -171,8 +211,7 @@ impl Uploads {
                 None => writer.finish()?,
             };
             if let Some(encoded) = encoded {
-                let (path, replicas) = places.next();
-                segments.push(Arc::new(self.put(path, encoded, replicas, &mut kept).await?));
+                segments.push(Arc::new(self.put(places.next(None), encoded, &mut kept).await?));
             }
             if batch.is_none() {
                 let table = Arc::new(CatalogTable::temporary(TAP_UPLOAD, name, Arc::clone(schema), segments));
@@ -194,10 +233,15 @@ impl Uploads {
         // Tables begin at any worker, so that small ones do not all lie on the first.
         let first = (name.as_u128() % workers.len() as u128) as usize;
         workers.rotate_left(first);
-        Ok(Places { name, workers, segments: 0 })
+        Ok(Places { name: name.simple().to_string(), workers, segments: 0, chunks: None })
     }
 
-    async fn put(&self, path: String, encoded: Encoded, replicas: Vec<WorkerId>, kept: &mut Kept) -> Result<Segment> {
+    async fn put(
+        &self,
+        (path, replicas): (String, Vec<WorkerId>),
+        encoded: Encoded,
+        kept: &mut Kept,
+    ) -> Result<Segment> {
         let copies: Vec<(WorkerId, String)> = replicas.iter().map(|worker| (worker.clone(), path.clone())).collect();
         let until = self.clock.unix_ms().saturating_add(self.lifetime_ms);
         self.catalog.note_temporary(&copies, until).await?;
@@ -205,7 +249,7 @@ impl Uploads {
         try_join_all(replicas.iter().map(|worker| self.store.put(worker, &path, encoded.bytes.clone()))).await?;
         Ok(Segment {
             id: SegmentId(0),
-            chunk: None,
+            chunk: encoded.chunk,
             role: SegmentRole::Rows,
             path,
             rows: encoded.rows,
@@ -218,20 +262,133 @@ impl Uploads {
 
 /// Names and workers for the segments of one table.
 struct Places {
-    name: Uuid,
+    name: String,
     workers: Vec<WorkerId>,
     segments: usize,
+    chunks: Option<Chunks>,
+}
+
+/// The chunks of a director, which the segments of a table are in.
+struct Chunks {
+    order: u8,
+    /// The workers of each.
+    workers: HashMap<ChunkId, Vec<WorkerId>>,
 }
 
 impl Places {
-    /// Those of the next segment.
-    fn next(&mut self) -> (String, Vec<WorkerId>) {
-        let path = paths::temporary(&format!("{}-{}", self.name.simple(), self.segments));
-        let replicas = self.workers.iter().take(COPIES).cloned().collect();
-        self.workers.rotate_left(1);
-        self.segments += 1;
-        (path, replicas)
+    /// Puts each chunk's segments where the director has that chunk.
+    fn follow(&mut self, cut: &Cut) {
+        let mut workers: HashMap<ChunkId, Vec<WorkerId>> = HashMap::new();
+        for segment in cut.director.segments_of(SegmentRole::Rows) {
+            let Some(chunk) = segment.chunk else { continue };
+            let holders = workers.entry(chunk).or_default();
+            for worker in segment.replicas.iter().filter(|worker| self.workers.contains(worker)) {
+                if holders.len() < COPIES && !holders.contains(worker) {
+                    holders.push(worker.clone());
+                }
+            }
+        }
+        self.chunks = Some(Chunks { order: cut.database.database.chunk_order.unwrap_or_default(), workers });
     }
+
+    /// Those of the next segment.
+    fn next(&mut self, chunk: Option<ChunkId>) -> (String, Vec<WorkerId>) {
+        let number = self.segments;
+        self.segments += 1;
+        let replicas: Vec<WorkerId> = self.workers.iter().take(COPIES).cloned().collect();
+        self.workers.rotate_left(1);
+        let Some((chunks, chunk)) = self.chunks.as_ref().zip(chunk) else {
+            return (paths::temporary(&format!("{}-{number}", self.name)), replicas);
+        };
+        let place = Some((chunks.order, chunk));
+        let path = paths::segment(paths::TEMPORARY, &self.name, SegmentRole::Rows, place, &number.to_string());
+        // A chunk without rows of the director's has no place of its own.
+        let own = chunks.workers.get(&chunk).filter(|holders| !holders.is_empty());
+        (path, own.cloned().unwrap_or(replicas))
+    }
+}
+
+/// Tables of a query, opened.
+pub(crate) struct Opened {
+    tables: Vec<(String, Begun)>,
+    budget: Budget,
+}
+
+impl Opened {
+    /// Whether a table is so large that it may be cut.
+    pub(crate) fn has_large(&self) -> bool {
+        self.tables.iter().any(|(_, begun)| begun.goes_on)
+    }
+}
+
+/// A table that was read up to a bound.
+struct Begun {
+    rows: TableRows,
+    first: Vec<RecordBatch>,
+    /// Whether the bound was met.
+    goes_on: bool,
+}
+
+impl Begun {
+    /// Opens a table, and reads so many bytes of it.
+    fn of(table: &dyn UploadedTable, most: u64, budget: &mut Budget) -> Result<Self> {
+        let mut rows = table.open()?;
+        if rows.schema.fields().len() > MAX_COLUMNS {
+            return Err(Error::limit("the uploaded table has too many columns").with("most", MAX_COLUMNS));
+        }
+        let (mut first, mut bytes) = (Vec::new(), 0_u64);
+        while bytes < most {
+            let Some(batch) = rows.batches.next().transpose()? else {
+                return Ok(Self { rows, first, goes_on: false });
+            };
+            bytes += budget.spend(bytes_of(&batch))?;
+            first.push(batch);
+        }
+        Ok(Self { rows, first, goes_on: true })
+    }
+
+    /// Encodes the table segment by segment. Ends when nobody receives any more.
+    fn encode(self, mut encoder: Encoder, budget: &mut Budget, sender: &mpsc::Sender<Encoded>) -> Result<()> {
+        let rest = if self.goes_on { Some(self.rows.batches) } else { None };
+        let send = |encoded: Vec<Encoded>| encoded.into_iter().all(|one| sender.blocking_send(one).is_ok());
+        for batch in &self.first {
+            if !send(encoder.write(batch)?) {
+                return Ok(());
+            }
+        }
+        drop(self.first);
+        for batch in rest.into_iter().flatten() {
+            let batch = batch?;
+            budget.spend(bytes_of(&batch))?;
+            if !send(encoder.write(&batch)?) {
+                return Ok(());
+            }
+        }
+        // If nobody receives the last ones, nobody needs them.
+        send(encoder.finish()?);
+        Ok(())
+    }
+}
+
+impl Received {
+    fn of(tables: Vec<(String, CatalogTable)>, kept: Kept) -> Self {
+        let mut names = NameList::default();
+        let mut providers: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
+        for (name, table) in tables {
+            let schema = table.schema();
+            names.add_described_table(TAP_UPLOAD, &name, schema.fields().iter().map(|field| described_field(field)));
+            providers.insert(name, Arc::new(table));
+        }
+        Self { names, tables: Arc::new(Database::of(providers)), _kept: kept }
+    }
+}
+
+fn named(error: Error, table: &str) -> Error {
+    error.with("table", format!("{TAP_UPLOAD}.{table}"))
+}
+
+fn reader_failed(error: tokio::task::JoinError) -> Error {
+    Error::internal("an upload's reader failed").caused_by(error)
 }
 
 /// Bytes of rows that a query may bring along.
@@ -242,152 +399,17 @@ struct Budget {
 }
 
 impl Budget {
-    fn spend(&mut self, bytes: usize) -> Result<()> {
-        match self.left.checked_sub(bytes as u64) {
+    /// Takes so many bytes of it, and gives their number back.
+    fn spend(&mut self, bytes: usize) -> Result<u64> {
+        let bytes = bytes as u64;
+        match self.left.checked_sub(bytes) {
             Some(left) => {
                 self.left = left;
-                Ok(())
+                Ok(bytes)
             }
             None => Err(Error::limit("the rows of the uploaded tables take more memory than they may")
                 .with("bytes", self.whole)
                 .with("setting", "query.max_upload_bytes")),
         }
     }
-}
-
-/// Some rows of an upload as a Parquet file.
-struct Encoded {
-    bytes: Bytes,
-    rows: u64,
-}
-
-/// Encodes a table segment by segment, and gives its schema. Ends when nobody receives any more.
-fn encode(table: &dyn UploadedTable, budget: &mut Budget, sender: &mpsc::Sender<Encoded>) -> Result<SchemaRef> {
-    let table = table.open()?;
-    let schema = Arc::clone(&table.schema);
-    if schema.fields().len() > MAX_COLUMNS {
-        return Err(Error::limit("the uploaded table has too many columns").with("most", MAX_COLUMNS));
-    }
-    let mut writer = SegmentWriter::new(&schema);
-    for batch in table.batches {
-        let batch = batch?;
-        budget.spend(bytes_of(&batch))?;
-        if let Some(encoded) = writer.write(&batch)?
-            && sender.blocking_send(encoded).is_err()
-        {
-            return Ok(schema);
-        }
-    }
-    if let Some(encoded) = writer.finish()? {
-        // If nobody receives it, nobody needs it.
-        let _ = sender.blocking_send(encoded);
-    }
-    Ok(schema)
-}
-
-/// What rows take in memory.
-fn bytes_of(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
-}
-
-struct SegmentWriter {
-    schema: SchemaRef,
-    open: Option<ArrowWriter<Vec<u8>>>,
-    rows: u64,
-}
-
-impl SegmentWriter {
-    fn new(schema: &SchemaRef) -> Self {
-        Self { schema: Arc::clone(schema), open: None, rows: 0 }
-    }
-
-    /// Adds rows, and gives a segment when it is full.
-    fn write(&mut self, batch: &RecordBatch) -> Result<Option<Encoded>> {
-        if batch.num_rows() == 0 {
-            return Ok(None);
-        }
-        let writer = match &mut self.open {
-            Some(writer) => writer,
-            None => {
-                // It is read once or twice, soon: what counts is the time it takes to write and to read.
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::SNAPPY)
-                    .set_dictionary_enabled(false)
-                    .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-                    .build();
-                let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&self.schema), Some(properties));
-                self.open.insert(writer.map_err(cannot_encode)?)
-            }
-        };
-        writer.write(batch).map_err(cannot_encode)?;
-        self.rows += batch.num_rows() as u64;
-        let is_full = writer.bytes_written() + writer.in_progress_size() >= SEGMENT_BYTES;
-        if is_full { self.finish() } else { Ok(None) }
-    }
-
-    /// The segment that is open, if there is one.
-    fn finish(&mut self) -> Result<Option<Encoded>> {
-        let Some(writer) = self.open.take() else { return Ok(None) };
-        let bytes = Bytes::from(writer.into_inner().map_err(cannot_encode)?);
-        Ok(Some(Encoded { bytes, rows: std::mem::take(&mut self.rows) }))
-    }
-}
-
-fn cannot_encode(error: datafusion::parquet::errors::ParquetError) -> Error {
-    Error::internal("an uploaded table cannot be stored").caused_by(error)
-}
-
-/// Deletes segments that no query needs any more, behind everyone's back.
-struct Deleter {
-    sender: mpsc::UnboundedSender<Vec<(WorkerId, String)>>,
-    /// Ends with the czar. What it has not deleted then, the next one does.
-    _task: JoinSet<()>,
-}
-
-/// Copies that are deleted when this is dropped.
-struct Kept {
-    copies: Vec<(WorkerId, String)>,
-    sender: mpsc::UnboundedSender<Vec<(WorkerId, String)>>,
-}
-
-impl Deleter {
-    fn start(catalog: Catalog, store: Arc<dyn SegmentStore>) -> Self {
-        let (sender, mut receiver) = mpsc::unbounded_channel::<Vec<(WorkerId, String)>>();
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            while let Some(copies) = receiver.recv().await {
-                if let Err(error) = delete(&catalog, store.as_ref(), copies).await {
-                    // The catalog knows them: they are deleted when their time is over.
-                    tracing::warn!(error = %error.to_log(), "files of a query that has ended are still there");
-                }
-            }
-        });
-        Self { sender, _task: task }
-    }
-
-    fn keep(&self) -> Kept {
-        Kept { copies: Vec::new(), sender: self.sender.clone() }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if !self.copies.is_empty() {
-            // Without a receiver the czar is gone, see `Deleter`.
-            let _ = self.sender.send(std::mem::take(&mut self.copies));
-        }
-    }
-}
-
-async fn delete(catalog: &Catalog, store: &dyn SegmentStore, copies: Vec<(WorkerId, String)>) -> Result<()> {
-    let mut gone = Vec::with_capacity(copies.len());
-    let mut failed = None;
-    for (worker, path) in copies {
-        match store.delete(&worker, &path).await {
-            Ok(()) => gone.push((worker, path)),
-            Err(error) => failed = Some(error),
-        }
-    }
-    catalog.forget_garbage(&gone).await?;
-    failed.map_or(Ok(()), Err)
 }

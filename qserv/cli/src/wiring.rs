@@ -396,6 +396,7 @@ fn query_settings(settings: &Settings) -> QuerySettings {
         max_replans: query.max_replans,
         max_text_bytes: query.max_text_bytes,
         max_upload_bytes: query.max_upload_bytes,
+        cut_upload_bytes: query.cut_upload_bytes,
     }
 }
 

@@ -37,7 +37,9 @@ fn scan_line(site: &Site) -> String {
     let read = chunks(&mut plan.segments.iter().map(|segment| segment.chunk));
     let there = chunks(&mut table.segments_of(plan.role).map(|segment| segment.chunk));
     let rows: u64 = plan.segments.iter().map(|segment| segment.rows).sum();
-    if table.table.kind.is_partitioned() {
+    if site.table.cut_position().is_some() {
+        format!("scan {}: {name}: cut into {read} chunks, {rows} rows", site.index)
+    } else if table.table.kind.is_partitioned() {
         format!("scan {}: {name}: {read} of {there} chunks, at most {rows} rows", site.index)
     } else {
         format!("scan {}: {name}: replicated, {rows} rows", site.index)
@@ -49,7 +51,7 @@ fn chunks_of_task(restricted: &Restricted, task: usize) -> usize {
     for site in &restricted.sites {
         let Some(plan) = site.plan() else { continue };
         for chunk in plan.segments.iter().filter_map(|segment| segment.chunk) {
-            let cell = (site.table.database_name().clone(), chunk);
+            let cell = (site.table.chunks_of().clone(), chunk);
             if restricted.placement.slot(&cell).task == task {
                 chunks.insert(cell);
             }

@@ -126,6 +126,8 @@ pub struct Query {
     pub max_text_bytes: usize,
     /// Most bytes that the rows of one query's uploaded tables may have in memory.
     pub max_upload_bytes: u64,
+    /// From how many bytes on an uploaded table is cut by the chunks of the table that it is joined with by distance.
+    pub cut_upload_bytes: u64,
 }
 
 /// See [`Settings::up`].
@@ -209,6 +211,7 @@ impl Default for Query {
             max_replans: bounds.max_replans,
             max_text_bytes: bounds.max_text_bytes,
             max_upload_bytes: bounds.max_upload_bytes,
+            cut_upload_bytes: bounds.cut_upload_bytes,
         }
     }
 }

@@ -9,6 +9,7 @@
 //!    radius let one side read its overlap (`neighbours`);
 //! 4. the chunks that are left are placed on workers ([`Placement`]), once for all sites.
 
+mod cuts;
 mod links;
 mod neighbours;
 mod predicate;
@@ -30,6 +31,7 @@ use crate::error::from_datafusion;
 use crate::placement::{Cell, LiveWorker, Load, Placement};
 use crate::table::{CatalogTable, Site, SitePlan};
 
+pub use cuts::{Cut, cuts};
 pub use predicate::Predicate;
 
 /// Most keys that one query looks up in a key index; a query that names more is pruned by key bounds alone.
@@ -234,7 +236,7 @@ fn place(choices: &[Choice], surroundings: &Surroundings) -> Result<Placement> {
     for choice in choices {
         for segment in &choice.segments {
             if let Some(chunk) = segment.chunk {
-                loads.entry((choice.site.table.database_name().clone(), chunk)).or_default().add(segment);
+                loads.entry((choice.site.table.chunks_of().clone(), chunk)).or_default().add(segment);
             }
         }
     }

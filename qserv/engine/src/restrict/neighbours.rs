@@ -3,7 +3,7 @@
 //! In `a JOIN b ON DISTANCE(a.., b..) < r`, with `r` at most the overlap radius, a row of `a` finds all its partners among the
 //! rows of `b` in its own chunk and in that chunk's overlap. So one side, the *anchor*, is read chunk by chunk as always, and
 //! the other, the *halo*, with its overlap beside it; nothing is exchanged. The anchor is the side whose rows an outer join
-//! keeps: each of its rows is read once.
+//! keeps: each of its rows is read once. A table of the query alone that was cut by the same chunks can only be an anchor.
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -50,12 +50,12 @@ pub(super) fn find(plan: &LogicalPlan, choices: &[Choice]) -> Result<Vec<Neighbo
 }
 
 fn of_join(join: &Join, choices: &[Choice]) -> Option<Neighbours> {
-    if !join.on.is_empty() {
-        return None;
-    }
     let (left, right) = (choices.get(only_site(&join.left)?)?, choices.get(only_site(&join.right)?)?);
     let fewer_chunks_left = left.chunks().len() <= right.chunks().len();
     let (anchor, halo) = match join.join_type {
+        // One that was cut has no overlap.
+        JoinType::Inner if left.site.table.cut_position().is_some() => (left, right),
+        JoinType::Inner if right.site.table.cut_position().is_some() => (right, left),
         JoinType::Inner if fewer_chunks_left => (left, right),
         JoinType::Inner => (right, left),
         JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => (left, right),
@@ -64,23 +64,15 @@ fn of_join(join: &Join, choices: &[Choice]) -> Option<Neighbours> {
     };
     let (anchor_table, halo_table) = (&anchor.site.table, &halo.site.table);
     let is_director = |choice: &Choice| matches!(choice.site.table.table().table.kind, TableKind::Director { .. });
-    if anchor_table.database_name() != halo_table.database_name() || !is_director(anchor) || !is_director(halo) {
+    let is_anchor = is_director(anchor) || anchor_table.cut_position().is_some();
+    if anchor_table.chunks_of() != halo_table.chunks_of() || !is_anchor || !is_director(halo) {
         return None;
     }
     let overlap_deg = halo_table.database().database.overlap_arcsec / 3600.0;
-    let filter = join.filter.as_ref()?;
-    let is_near = split_conjunction(filter).into_iter().any(|conjunct| {
-        within(conjunct).is_some_and(|([lon1, lat1, lon2, lat2], radius_deg)| {
-            let sides = [(&join.left, left), (&join.right, right)];
-            let places = [[lon1, lat1], [lon2, lat2]];
-            let own = |place: usize, side: usize| {
-                sides
-                    .get(side)
-                    .zip(places.get(place))
-                    .is_some_and(|((plan, choice), place)| is_position(place, plan, choice))
-            };
-            radius_deg <= overlap_deg && (own(0, 0) && own(1, 1) || own(0, 1) && own(1, 0))
-        })
+    let is_near = near_positions(join).any(|(places, radius_deg)| {
+        let own = |place: usize, plan: &LogicalPlan, choice: &Choice| is_position(&places[place], plan, choice);
+        let both = |one: usize, two: usize| own(one, &join.left, left) && own(two, &join.right, right);
+        radius_deg <= overlap_deg && (both(0, 1) || both(1, 0))
     });
     let keeps_anchor = !matches!(join.join_type, JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi);
     is_near.then(|| Neighbours { anchor: anchor.site.index, halo: halo.site.index, keeps_anchor })
@@ -88,15 +80,31 @@ fn of_join(join: &Join, choices: &[Choice]) -> Option<Neighbours> {
 
 /// Whether two expressions are the position by which a site's rows are in their chunks.
 fn is_position(place: &[&Expr; 2], plan: &LogicalPlan, choice: &Choice) -> bool {
-    let Some(position) = choice.site.table.restricting_columns(SegmentRole::Rows).position else { return false };
+    let table = &choice.site.table;
+    let position = table.cut_position().or_else(|| table.restricting_columns(SegmentRole::Rows).position);
+    position.is_some_and(|position| is_position_of(place, plan, choice.site.index, position))
+}
+
+/// Whether two expressions are these columns of a site.
+pub(super) fn is_position_of(place: &[&Expr; 2], plan: &LogicalPlan, site: usize, position: &[String; 2]) -> bool {
     place.iter().zip(position).all(|(expr, name)| {
         column(expr)
             .and_then(|column| trace(plan, column, true))
-            .is_some_and(|end| end.site == choice.site.index && end.column == *name)
+            .is_some_and(|end| end.site == site && end.column == *name)
     })
 }
 
-fn column(expr: &Expr) -> Option<&Column> {
+/// The pairs of positions that a join wants near each other, and how near, in degrees. None if it also compares keys.
+pub(super) fn near_positions(join: &Join) -> impl Iterator<Item = ([[&Expr; 2]; 2], f64)> {
+    let filter = join.filter.as_ref().filter(|_| join.on.is_empty());
+    filter
+        .into_iter()
+        .flat_map(split_conjunction)
+        .filter_map(within)
+        .map(|([lon1, lat1, lon2, lat2], radius_deg)| ([[lon1, lat1], [lon2, lat2]], radius_deg))
+}
+
+pub(super) fn column(expr: &Expr) -> Option<&Column> {
     match expr {
         Expr::Column(column) => Some(column),
         Expr::Cast(cast) => column(&cast.expr),
@@ -105,7 +113,7 @@ fn column(expr: &Expr) -> Option<&Column> {
 }
 
 /// The site of a plan that does nothing but filter and project its rows, each by itself.
-fn only_site(plan: &LogicalPlan) -> Option<usize> {
+pub(super) fn only_site(plan: &LogicalPlan) -> Option<usize> {
     let is_volatile =
         plan.expressions().iter().any(|expr| expr.exists(|part| Ok(part.is_volatile_node())).unwrap_or(true));
     if is_volatile {

@@ -25,7 +25,7 @@ use super::condition::SpatialCondition;
 use super::exec::{Reach, SpatialJoinExec};
 use super::replace::{rebuilt, take_projection};
 use crate::scan::{files_of, over_files};
-use crate::table::{family_of, is_halo};
+use crate::table::{is_halo, reads_chunks};
 
 /// Joins near neighbours where their chunks lie. One of the first physical optimizer rules to run.
 #[derive(Debug, Default)]
@@ -133,7 +133,7 @@ enum Chunks {
 /// `None` for a plan whose partitions are not those of a scan of chunks.
 fn chunks(plan: &Arc<dyn ExecutionPlan>) -> Option<Chunks> {
     if let Some(scan) = files_of(plan) {
-        return if is_halo(scan) { Some(Chunks::WithOverlap) } else { family_of(scan).map(|_| Chunks::Alone) };
+        return if is_halo(scan) { Some(Chunks::WithOverlap) } else { reads_chunks(scan).then_some(Chunks::Alone) };
     }
     if !(plan.is::<FilterExec>() || plan.is::<ProjectionExec>()) {
         return None;

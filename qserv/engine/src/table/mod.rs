@@ -49,6 +49,17 @@ pub struct CatalogTable {
     table: Arc<TableSnapshot>,
     declared_schema: SchemaRef,
     segment_schema: SchemaRef,
+    /// How a temporary table is cut, if it is not whole on workers.
+    cut: Option<Arc<Cut>>,
+}
+
+/// The chunks of a temporary table.
+#[derive(Debug)]
+struct Cut {
+    /// The database whose chunks they are.
+    database: Arc<str>,
+    /// The columns by which rows are in their chunks.
+    position: [String; 2],
 }
 
 impl CatalogTable {
@@ -61,6 +72,7 @@ impl CatalogTable {
             segment_schema: table.table.segment_schema(),
             database,
             table,
+            cut: None,
         }
     }
 
@@ -93,6 +105,25 @@ impl CatalogTable {
         };
         let table = Arc::new(TableSnapshot { table: Arc::new(table), segments, key_is_chunk_local: false });
         Self { declared_schema: Arc::clone(&schema), segment_schema: schema, ..Self::new(database, table) }
+    }
+
+    /// A temporary table whose segments are those of chunks of a database: each row with a position in these columns is in the chunk of
+    /// that position, and any other row in any chunk.
+    #[must_use]
+    pub fn in_chunks_of(self, database: &str, position: [String; 2]) -> Self {
+        Self { cut: Some(Arc::new(Cut { database: Arc::from(database), position })), ..self }
+    }
+
+    /// The columns by which a temporary table was cut; `None` for all others.
+    #[must_use]
+    pub fn cut_position(&self) -> Option<&[String; 2]> {
+        self.cut.as_ref().map(|cut| &cut.position)
+    }
+
+    /// The database whose chunks its segments are in.
+    #[must_use]
+    pub fn chunks_of(&self) -> &Arc<str> {
+        self.cut.as_ref().map_or(&self.database_name, |cut| &cut.database)
     }
 
     /// Its database's name.
@@ -276,4 +307,4 @@ impl TableProvider for Site {
     }
 }
 
-pub use scan::{FileSlot, family_of, is_halo};
+pub use scan::{FileSlot, family_of, is_halo, reads_chunks};

@@ -51,6 +51,13 @@ pub fn family_of(scan: &FileScanConfig) -> Option<Family> {
     files.filter_map(|file| file.extensions.get::<FileSlot>()).find_map(|slot| slot.family.clone())
 }
 
+/// Whether a scan reads chunks: a replicated table's files belong to none.
+#[must_use]
+pub fn reads_chunks(scan: &FileScanConfig) -> bool {
+    let mut files = scan.file_groups.iter().flat_map(|group| group.files());
+    files.any(|file| file.extensions.get::<FileSlot>().is_some_and(|slot| slot.partitioned))
+}
+
 /// Whether a scan reads overlap beside its chunks, so that rows come more than once.
 #[must_use]
 pub fn is_halo(scan: &FileScanConfig) -> bool {
@@ -142,7 +149,7 @@ fn file_groups(table: &CatalogTable, plan: &SitePlan, groups: usize) -> Vec<File
     for (number, segment) in plan.segments.iter().enumerate() {
         let null_keys_only = segment.rows > 0 && segment.bounds.null_keys == segment.rows;
         let apart = |_: &ChunkId| !(plan.nulls_together && null_keys_only);
-        let cell = segment.chunk.filter(apart).map(|chunk| (table.database_name.clone(), chunk));
+        let cell = segment.chunk.filter(apart).map(|chunk| (table.chunks_of().clone(), chunk));
         let slot = match (&cell, segment.chunk) {
             (Some(cell), _) => plan.placement.slot(cell),
             (None, Some(_)) => Slot { task: 0, group: 0 },
