@@ -27,9 +27,14 @@ impl Parser<'_> {
         self.joins(first)
     }
 
-    fn joins(&mut self, first: Relation) -> Parsed<Joined> {
-        let mut joins = Vec::new();
+    fn joins(&mut self, mut first: Relation) -> Parsed<Joined> {
+        let mut joins: Vec<Join> = Vec::new();
         while let Some((kind, natural, span)) = self.join_operator()? {
+            // Written flat, a join without a condition would take the next one into it.
+            let is_open = |join: &Join| join.condition == JoinCondition::None && join.kind != JoinKind::Cross;
+            if joins.last().is_some_and(is_open) {
+                first = Relation::Nested(Box::new(Joined { first, joins: std::mem::take(&mut joins) }));
+            }
             joins.push(self.join(kind, natural, span)?);
         }
         Ok(Joined { first, joins })

@@ -95,6 +95,10 @@ fn one_form() {
         ),
         ("SELECT 1 FROM t JOIN u JOIN v", "SELECT 1 FROM t JOIN (u JOIN v)"),
         (
+            "SELECT 1 FROM t JOIN u JOIN v ON u.a = v.a JOIN w JOIN x",
+            "SELECT 1 FROM (t JOIN (u JOIN v ON u.a = v.a)) JOIN (w JOIN x)",
+        ),
+        (
             "SELECT 1 FROM t WHERE EXISTS ((t JOIN u USING (a)) x JOIN v USING (a))",
             "SELECT 1 FROM t WHERE EXISTS (SELECT * FROM (SELECT * FROM t JOIN u USING (a)) AS x JOIN v USING (a))",
         ),

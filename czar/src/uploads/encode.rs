@@ -36,7 +36,7 @@ pub(super) struct Encoded {
 
 /// Takes rows and gives segments.
 pub(super) enum Encoder {
-    Whole(SegmentWriter),
+    Whole(Box<SegmentWriter>),
     ByChunk(Box<ChunkWriter>),
 }
 

@@ -45,6 +45,12 @@ use encode::{ChunkWriter, Encoded, Encoder, SegmentWriter, bytes_of};
 /// Copies of each segment. With two, a worker that dies costs no query its upload.
 const COPIES: usize = 2;
 
+/// Segments that are put together, as long as they are small.
+const AT_ONCE: usize = 16;
+
+/// Bytes from which on no further segment is put together with others.
+const AT_ONCE_BYTES: usize = 16 << 20;
+
 /// Most columns of an uploaded table: each costs memory in the plan.
 const MAX_COLUMNS: usize = 10_000;
 
@@ -142,7 +148,7 @@ impl Uploads {
             });
             let (cut, encoder) = match cut {
                 Some((cut, writer)) => (Some(cut), Encoder::ByChunk(Box::new(writer))),
-                None => (None, Encoder::Whole(SegmentWriter::new(&schema))),
+                None => (None, Encoder::Whole(Box::new(SegmentWriter::new(&schema)))),
             };
             let written = self.write(begun, encoder, cut, (&mut budget, &mut kept)).await;
             let segments = written.map_err(|error| named(error, &name))?;
@@ -168,15 +174,25 @@ impl Uploads {
         if let Some(cut) = cut {
             places.follow(cut);
         }
-        let (sender, mut receiver) = mpsc::channel(1);
+        let (sender, mut receiver) = mpsc::channel(AT_ONCE);
         let mut spending = *budget;
         let reading = tokio::task::spawn_blocking(move || {
             begun.encode(encoder, &mut spending, &sender)?;
             Ok::<_, Error>(spending)
         });
         let mut segments = Vec::new();
-        while let Some(encoded) = receiver.recv().await {
-            segments.push(Arc::new(self.put(places.next(encoded.chunk), encoded, kept).await?));
+        while let Some(first) = receiver.recv().await {
+            // Chunks have small segments: each costs a round trip and a flush, and they may as well do so together.
+            let mut bytes = first.bytes.len();
+            let mut together = vec![(places.next(first.chunk), first)];
+            while together.len() < AT_ONCE
+                && bytes < AT_ONCE_BYTES
+                && let Ok(encoded) = receiver.try_recv()
+            {
+                bytes += encoded.bytes.len();
+                together.push((places.next(encoded.chunk), encoded));
+            }
+            segments.extend(self.put(together, kept).await?);
         }
         *budget = reading.await.map_err(reader_failed)??;
         Ok(segments)
@@ -211,7 +227,7 @@ impl Uploads {
                 None => writer.finish()?,
             };
             if let Some(encoded) = encoded {
-                segments.push(Arc::new(self.put(places.next(None), encoded, &mut kept).await?));
+                segments.extend(self.put(vec![(places.next(None), encoded)], &mut kept).await?);
             }
             if batch.is_none() {
                 let table = Arc::new(CatalogTable::temporary(TAP_UPLOAD, name, Arc::clone(schema), segments));
@@ -236,18 +252,19 @@ impl Uploads {
         Ok(Places { name: name.simple().to_string(), workers, segments: 0, chunks: None })
     }
 
-    async fn put(
-        &self,
-        (path, replicas): (String, Vec<WorkerId>),
-        encoded: Encoded,
-        kept: &mut Kept,
-    ) -> Result<Segment> {
-        let copies: Vec<(WorkerId, String)> = replicas.iter().map(|worker| (worker.clone(), path.clone())).collect();
+    /// Notes segments, and puts them to their workers.
+    async fn put(&self, segments: Vec<(Place, Encoded)>, kept: &mut Kept) -> Result<Vec<Arc<Segment>>> {
+        let copies =
+            segments.iter().flat_map(|((path, replicas), _)| replicas.iter().map(|one| (one.clone(), path.clone())));
+        let copies: Vec<(WorkerId, String)> = copies.collect();
         let until = self.clock.unix_ms().saturating_add(self.lifetime_ms);
         self.catalog.note_temporary(&copies, until).await?;
         kept.copies.extend(copies);
-        try_join_all(replicas.iter().map(|worker| self.store.put(worker, &path, encoded.bytes.clone()))).await?;
-        Ok(Segment {
+        try_join_all(segments.iter().flat_map(|((path, replicas), encoded)| {
+            replicas.iter().map(|worker| self.store.put(worker, path, encoded.bytes.clone()))
+        }))
+        .await?;
+        let segment = |((path, replicas), encoded): (Place, Encoded)| Segment {
             id: SegmentId(0),
             chunk: encoded.chunk,
             role: SegmentRole::Rows,
@@ -256,9 +273,13 @@ impl Uploads {
             bytes: encoded.bytes.len() as u64,
             bounds: SegmentBounds::default(),
             replicas,
-        })
+        };
+        Ok(segments.into_iter().map(|one| Arc::new(segment(one))).collect())
     }
 }
+
+/// A segment's path, and its workers.
+type Place = (String, Vec<WorkerId>);
 
 /// Names and workers for the segments of one table.
 struct Places {
@@ -292,7 +313,7 @@ impl Places {
     }
 
     /// Those of the next segment.
-    fn next(&mut self, chunk: Option<ChunkId>) -> (String, Vec<WorkerId>) {
+    fn next(&mut self, chunk: Option<ChunkId>) -> Place {
         let number = self.segments;
         self.segments += 1;
         let replicas: Vec<WorkerId> = self.workers.iter().take(COPIES).cloned().collect();
