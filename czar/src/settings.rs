@@ -32,7 +32,7 @@ impl Default for QuerySettings {
             max_replans: 3,
             max_text_bytes: 1 << 20,
             max_upload_bytes: 8 << 30,
-            cut_upload_bytes: 4 << 20,
+            cut_upload_bytes: 32 << 20,
         }
     }
 }
