@@ -13,6 +13,9 @@ use super::Engine;
 use super::certificates::Certificates;
 use crate::cells;
 
+/// From how many bytes on uploads are cut: fewer than by default, so that a test needs no large ones.
+const CUT_UPLOAD_BYTES: u64 = 4 << 20;
+
 /// How long a process may take to come up or to be noticed: far more than it needs, so that a slow machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -70,7 +73,8 @@ impl ProcessCluster {
         });
         let config = format!(
             "[czar]\nlisten = \"127.0.0.1:{czar_port}\"\ndata_dir = {:?}\n{}{flight}[ingest]\nreplication = {}\n\
-             [czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n{}",
+             [czar.membership]\nheartbeat_interval_ms = 200\nworker_timeout_ms = 2000\n\
+             [query]\ncut_upload_bytes = {CUT_UPLOAD_BYTES}\n{}",
             folder.path().join("czar"),
             secret_line(&settings),
             settings.replication,
