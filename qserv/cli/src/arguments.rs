@@ -342,10 +342,10 @@ pub struct ExportArguments {
     /// HATS: the columns of right ascension and declination, in degrees [those that their UCDs declare to be]
     #[arg(long, value_name = "RA,DEC", value_parser = parse_position)]
     pub position: Option<[String; 2]>,
-    /// HATS: how far around its pixel each file of the margin reaches, in arc seconds; 0: no margin [10]
+    /// HATS: how far around its pixel each file of the margin reaches, in arc seconds; 0: no margin; left out: 10
     #[arg(long, value_name = "N")]
     pub margin_arcsec: Option<f64>,
-    /// HATS: most rows of a pixel, which is one file [1000000]
+    /// HATS: most rows of a pixel, which is one file; left out: 1000000
     #[arg(long, value_name = "N")]
     pub pixel_rows: Option<std::num::NonZeroU64>,
     /// The czar's address of Arrow Flight SQL [setting: client.flight]
