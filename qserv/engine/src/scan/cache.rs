@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use super::columns::Column;
 use super::segment::Segment;
 use super::selections::{Condition, KnownConditions, Selections, SelectionsKey};
-use super::turns::Turns;
 
 /// The part of the cache that footers and statistics may take.
 const SEGMENTS_SHARE: u64 = 8;
@@ -31,7 +30,6 @@ pub struct ColumnCache {
     segments: Cache<SegmentKey, Arc<Segment>>,
     selections: Cache<SelectionsKey, Arc<Selections>>,
     conditions: KnownConditions,
-    turns: Turns,
     capacity: u64,
     next_segment: AtomicU64,
     hits: AtomicU64,
@@ -99,8 +97,8 @@ impl ColumnCache {
                 u32::try_from(key.bytes_with(selections)).unwrap_or(u32::MAX)
             })
             .build();
-        let (conditions, turns, next_segment, hits, misses) = Default::default();
-        Arc::new(Self { columns, segments, selections, conditions, turns, capacity, next_segment, hits, misses })
+        let (conditions, next_segment, hits, misses) = Default::default();
+        Arc::new(Self { columns, segments, selections, conditions, capacity, next_segment, hits, misses })
     }
 
     /// Whether there is no cache.
@@ -159,11 +157,6 @@ impl ColumnCache {
         select: impl FnOnce() -> Result<Arc<Selections>>,
     ) -> Result<Arc<Selections>> {
         shared(self.selections.try_get_with(key, async { select() }).await)
-    }
-
-    /// The turns of long scans.
-    pub(super) fn turns(&self) -> &Turns {
-        &self.turns
     }
 
     /// A column, if it is there.

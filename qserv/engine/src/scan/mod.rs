@@ -16,8 +16,6 @@
 //!    values decide. What came out is remembered, for the next query with the same filter (`selections`).
 //! 5. Only of row groups that have such rows are the other columns taken, and only of pieces that have any is something copied.
 //!
-//! Scans that prove long take turns (`turns`), so that whoever wants a row or two does not wait behind all of them.
-//!
 //! A read that wants little of a row group which is not in the cache goes to DataFusion's own scan, page by page, the first time:
 //! whoever looks for one row must not wait until all are decoded.
 
@@ -32,7 +30,6 @@ mod source;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod turns;
 
 use std::sync::Arc;
 

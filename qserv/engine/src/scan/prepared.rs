@@ -20,21 +20,12 @@ use super::cache::ColumnCache;
 use super::filter::Filter;
 use super::segment::has_whole_statistics;
 use super::selections::Condition;
-use super::turns::Length;
 
 /// What the partitions of a scan share: what they want of files of one schema is worked out once.
 #[derive(Debug, Default)]
-pub(super) struct Prototype {
-    prepared: Mutex<Option<Prepared>>,
-    length: Length,
-}
+pub(super) struct Prototype(Mutex<Option<Prepared>>);
 
 impl Prototype {
-    /// How long the scan has been so far.
-    pub(super) fn length(&self) -> &Length {
-        &self.length
-    }
-
     /// What the scan wants of files of this schema. See [`Prepared::new`].
     pub(super) fn of(
         &self,
@@ -43,7 +34,7 @@ impl Prototype {
         schema: &SchemaRef,
         cache: &ColumnCache,
     ) -> Result<Option<Prepared>> {
-        let mut known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = known.as_ref().filter(|prepared| prepared.schema == *schema) {
             return Ok(Some(prepared.clone()));
         }
